@@ -1,0 +1,85 @@
+"""Coroutine tests, on the event loops and over the networks that their fixtures name.
+
+A test that takes `net` runs on asyncio and uvloop, plain and TLS, with aiofastnet and without: eight times. One that
+takes `plain_net` leaves out TLS, for what TLS cannot change. An `async def` test that takes neither runs on asyncio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvloop
+from harness import Net, within
+
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(params=LOOPS)
+def loop_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def tls(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture(params=[True, False], ids=["fast", "native"])
+def fast(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture
+def net(loop_name: str, tls: bool, fast: bool) -> Net:
+    return Net(tls=tls, fast=fast)
+
+
+@pytest.fixture
+def plain_net(loop_name: str, fast: bool) -> Net:
+    return Net(tls=False, fast=fast)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    loop = LOOPS[pyfuncitem.funcargs.get("loop_name", "asyncio")]()
+    complaints: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+
+    async def main() -> None:
+        nets = [value for value in pyfuncitem.funcargs.values() if isinstance(value, Net)]
+        try:
+            await pyfuncitem.obj(**arguments)
+        finally:
+            for network in nets:
+                await within(network.aclose(), 30)
+            await asyncio.sleep(0)
+            handlers = asyncio.all_tasks() - {asyncio.current_task()}  # of raw servers
+            for task in handlers:
+                task.cancel()
+            await asyncio.gather(*handlers, return_exceptions=True)
+            await asyncio.sleep(0)
+
+    try:
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(main())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+    assert not complaints, f"the event loop was told of errors: {complaints}"
+    return True
+
+
+@pytest.fixture(autouse=True)
+def _collect_garbage_between_tests() -> Iterator[None]:
+    """So that what a test leaves behind is found in that test: an unclosed socket warns when it is collected."""
+    yield
+    gc.collect()

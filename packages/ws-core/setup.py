@@ -1,0 +1,41 @@
+"""The extension modules, and nothing else; everything static is in pyproject.toml."""
+
+import sys
+from glob import glob
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+PACKAGE = "src/ws_core"
+WIRE = f"{PACKAGE}/_wire"
+# Every header: setuptools rebuilds an object only when something in its
+# `depends` has changed.
+HEADERS = [*glob(f"{WIRE}/*.h"), *glob(f"{PACKAGE}/include/*.h"), *glob(f"{PACKAGE}/*.pxd")]
+
+
+def module(name: str, *wire: str) -> Extension:
+    return Extension(
+        f"ws_core.{name}",
+        [f"{PACKAGE}/{name}.pyx", *(f"{WIRE}/{part}.c" for part in wire)],
+        include_dirs=[PACKAGE],
+        depends=HEADERS,
+        extra_compile_args=[] if sys.platform == "win32" else ["-std=c11", "-O3", "-g1", "-fvisibility=hidden", "-pthread"],
+        define_macros=[("_GNU_SOURCE", "1")],
+        libraries=["bcrypt"] if sys.platform == "win32" and "entropy" in wire else [],
+    )
+
+
+setup(
+    ext_modules=cythonize(
+        [
+            module("_buffer"),
+            module("_frame"),
+            module("_hooks"),
+            module("_transport", "header", "mask", "utf8", "reader", "entropy"),
+            module("_listener"),
+            module("_protocol", "header", "mask", "utf8", "reader"),
+        ],
+        include_path=["src"],
+        compiler_directives={"language_level": "3", "freethreading_compatible": True, "embedsignature": True},
+    )
+)

@@ -1,0 +1,66 @@
+"""WebSockets at the speed of the wire: a client and a server for asyncio. What this module exports is the public API."""
+
+from ws_core._frame import WSFrame
+from ws_core._listener import WSListener
+from ws_core._options import WS_DEBUG_LL, WSLoggerLike
+from ws_core._transport import WSTransport
+from ws_core._version import __version__
+from ws_core.client import WSListenerFactory, ws_connect
+from ws_core.closing import WSCloseHandshake, WSCloseInfo, WSDisconnectKind, WSDisconnectReason
+from ws_core.enums import WSAutoPingStrategy, WSCloseCode, WSMsgType
+from ws_core.errors import (
+    WSError,
+    WSHandshakeError,
+    WSInvalidHeaderError,
+    WSInvalidMessageError,
+    WSInvalidStatusError,
+    WSInvalidUpgradeError,
+    WSInvalidURL,
+    WSMissingExtension,
+    WSProtocolError,
+)
+from ws_core.extension import Extension, TransportHook, register_extension, registered_extensions
+from ws_core.server import WSServer, WSServerListenerFactory, ws_create_server
+from ws_core.stats import WSStats
+from ws_core.upgrade import WSHeadersLike, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
+from ws_core.url import WSParsedURL
+
+__all__ = [
+    "WS_DEBUG_LL",
+    "Extension",
+    "TransportHook",
+    "WSAutoPingStrategy",
+    "WSCloseCode",
+    "WSCloseHandshake",
+    "WSCloseInfo",
+    "WSDisconnectKind",
+    "WSDisconnectReason",
+    "WSError",
+    "WSFrame",
+    "WSHandshakeError",
+    "WSHeadersLike",
+    "WSInvalidHeaderError",
+    "WSInvalidMessageError",
+    "WSInvalidStatusError",
+    "WSInvalidURL",
+    "WSInvalidUpgradeError",
+    "WSListener",
+    "WSListenerFactory",
+    "WSLoggerLike",
+    "WSMissingExtension",
+    "WSMsgType",
+    "WSParsedURL",
+    "WSProtocolError",
+    "WSServer",
+    "WSServerListenerFactory",
+    "WSStats",
+    "WSTransport",
+    "WSUpgradeRequest",
+    "WSUpgradeResponse",
+    "WSUpgradeResponseWithListener",
+    "__version__",
+    "register_extension",
+    "registered_extensions",
+    "ws_connect",
+    "ws_create_server",
+]

@@ -1,0 +1,151 @@
+# Who owns received bytes, and what the connections of one loop share.
+#
+# Block      memory that frames point into. A WSFrame holds its Block, a
+#            memoryview holds its WSFrame: what a user keeps stays as it is.
+# LoopState  one per event loop: the window that every connection without a
+#            half frame reads into, the scratch space of the send side, the
+#            random pool.
+#
+# After a batch end_batch looks at the reference count of the block. Nobody
+# kept a frame: the window starts at its beginning again. Somebody did: the
+# window moves behind the bytes of this batch, so that many small frames that
+# are kept share one block, and a fresh block is taken when little is left.
+#
+# This file knows no frames, no protocol and no sockets.
+
+from cpython.mem cimport PyMem_RawMalloc, PyMem_RawFree
+from cpython.memoryview cimport PyMemoryView_FromObject
+from cpython.pythread cimport PyThread_get_thread_ident
+from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.object cimport PyObject
+
+import threading
+from weakref import WeakKeyDictionary
+
+cimport cython
+
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(object)
+
+cdef enum:
+    WINDOW_SIZE = 64 * 1024      # bytes of a shared block; what one read can bring
+    WINDOW_LEAST = 16 * 1024     # a window smaller than this costs too many reads
+
+
+@cython.final
+@cython.no_gc
+cdef class Block:
+    """Raw memory of a fixed size. Internal: only its views are seen from outside."""
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.data)
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.data + self.window, self.size - self.window, 0, flags)
+
+    cdef bint is_kept(self) noexcept:
+        """Whether anybody holds this block beside its owner and its owner's view."""
+        return Py_REFCNT(self) > 2
+
+
+cdef Block new_block(Py_ssize_t size):
+    cdef Block block = <Block>Block.__new__(Block)
+    block.data = <uint8_t *>PyMem_RawMalloc(size)
+    if block.data == NULL:
+        raise MemoryError(f"cannot allocate {size} bytes to receive into")
+    block.size = size
+    return block
+
+
+@cython.final
+cdef class LoopState:
+    """What the connections of one event loop share. Belongs to the loop's thread."""
+
+    def __cinit__(self):
+        self.thread_id = PyThread_get_thread_ident()
+        self.wr_scratch = <uint8_t *>PyMem_RawMalloc(GATHER_SIZE)
+        if self.wr_scratch == NULL:
+            raise MemoryError("cannot allocate the send buffer of an event loop")
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.wr_scratch)
+        PyMem_RawFree(self.wr_spare)
+
+    cdef int ask_room(self, void *reader) except -1:
+        """See to it that rd_view is a window that `reader` may read into now."""
+        if self.rd_block is None or self.rd_in_batch:
+            # In a batch: somebody reads while another connection's frames are
+            # dispatched. The batch holds its own reference to its block.
+            self.rd_view = None
+            self.rd_block = new_block(WINDOW_SIZE)
+            self.rd_start = 0
+            self.rd_in_batch = False
+            self.rd_view = PyMemoryView_FromObject(self.rd_block)
+        self.rd_reader = reader
+        return 0
+
+    cdef Block begin_batch(self, void *reader, Py_ssize_t nbytes):
+        """`nbytes` were read into the window: hand out the block to dispatch from."""
+        if self.rd_reader != reader or nbytes > self.rd_block.size - self.rd_start:
+            raise RuntimeError(
+                "buffer_updated() does not belong to the last get_buffer(): the transport must "
+                "fill the buffer and report it before it asks for another one"
+            )
+        self.rd_reader = NULL
+        self.rd_in_batch = True
+        return self.rd_block
+
+    cdef int end_batch(self, Block block, Py_ssize_t nbytes) except -1:
+        """Everything in `block` up to rd_start + nbytes was dispatched."""
+        if self.rd_block is not block:
+            return 0    # replaced meanwhile: it goes with its last frame
+        self.rd_in_batch = False
+        # Owner, view and the caller's variable.
+        if Py_REFCNT(block) <= 3:
+            if self.rd_start:
+                self._move_window(0)
+        else:
+            self._move_window((self.rd_start + nbytes + 15) & ~<Py_ssize_t>15)
+        return 0
+
+    cdef int _move_window(self, Py_ssize_t start) except -1:
+        self.rd_view = None
+        if self.rd_block.size - start < WINDOW_LEAST:
+            self.rd_block = None
+            self.rd_start = 0
+            return 0
+        self.rd_start = start
+        self.rd_block.window = start
+        self.rd_view = PyMemoryView_FromObject(self.rd_block)
+        return 0
+
+    cdef uint8_t *take_gather(self) except NULL:
+        cdef uint8_t *gather = self.wr_spare
+        if gather != NULL:
+            self.wr_spare = NULL
+            return gather
+        gather = <uint8_t *>PyMem_RawMalloc(GATHER_SIZE)
+        if gather == NULL:
+            raise MemoryError("cannot allocate a buffer to gather messages in")
+        return gather
+
+    cdef void give_gather(self, uint8_t *gather) noexcept:
+        if self.wr_spare == NULL:
+            self.wr_spare = gather
+        else:
+            PyMem_RawFree(gather)
+
+
+cdef object _states = WeakKeyDictionary()
+cdef object _states_lock = threading.Lock()
+
+
+cdef LoopState loop_state(object loop):
+    """The state of a loop, made when its first connection asks for it."""
+    cdef LoopState state
+    with _states_lock:
+        state = _states.get(loop)
+        if state is None or state.thread_id != PyThread_get_thread_ident():
+            state = <LoopState>LoopState.__new__(LoopState)
+            _states[loop] = state
+    return state

@@ -1,0 +1,25 @@
+from libc.stdint cimport uint8_t, uint64_t
+from ws_core._buffer cimport Block
+
+
+cdef class WSFrame:
+    cdef:
+        Block _block                       # keeps the memory below alive
+        char *payload_ptr                  # not NULL; valid as long as this frame lives
+        readonly Py_ssize_t payload_size   # bytes
+        readonly Py_ssize_t tail_size      # bytes received behind this frame, not yet dispatched
+        uint8_t first                      # fin, reserved bits, opcode, as on the wire
+        readonly bint last_in_buffer       # no whole frame follows in what was read
+
+    cdef int _check_close(self) except -1
+    cpdef bytes get_payload_as_bytes(self)
+    cpdef str get_payload_as_utf8_text(self)
+    cpdef str get_payload_as_ascii_text(self)
+    cpdef object get_payload_as_memoryview(self)
+    cpdef object get_close_code(self)
+    cpdef bytes get_close_message(self)
+    cpdef str get_close_reason(self)
+
+
+cdef WSFrame new_frame(Block block, char *payload, Py_ssize_t payload_size, uint8_t first)
+cdef object close_code_object(unsigned code)

@@ -1,0 +1,140 @@
+# WSFrame: one received frame, as a listener sees it.
+#
+# A frame points into the Block it was received in and holds it. A memoryview
+# of a frame holds the frame. So both may be kept for as long as anybody likes.
+# This file knows how to present a frame's payload; which frames may come and
+# where their bytes live is decided in _wire/reader.c and _buffer.pyx.
+
+cimport cython
+from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.memoryview cimport PyMemoryView_FromObject
+from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
+from ws_core._wire cimport WL_BIT_FIN, WL_BIT_RSV1, WL_BIT_RSV2, WL_BIT_RSV3, WL_OP_CLOSE, WL_OPCODE_MASK
+
+from ws_core.enums import WSCloseCode, WSMsgType
+
+cdef list _msg_types = [WSMsgType(op) if op in WSMsgType.__members__.values() else op for op in range(16)]
+cdef dict _close_codes = {int(code): code for code in WSCloseCode}
+
+
+cdef object close_code_object(unsigned code):
+    """The WSCloseCode of a number, or the number itself where none has a name."""
+    return _close_codes.get(code, code)
+
+
+@cython.final
+@cython.no_gc
+@cython.freelist(64)
+cdef class WSFrame:
+    """
+    One received frame (RFC 6455 section 5.2). Read-only, also as a buffer.
+
+    Passed to :meth:`WSListener.on_ws_frame`. A frame, or a memoryview of it,
+    may be kept after the callback: it stays valid and unchanged as long as it
+    is kept. What is kept keeps the memory block in which it was received
+    (shared with its neighbours, up to 64 KiB for small frames): for a long
+    time, ``get_payload_as_bytes()`` may be the cheaper thing to keep.
+    """
+
+    def __cinit__(self):
+        self.payload_ptr = b""
+
+    def __init__(self):
+        raise TypeError("a WSFrame is made by the transport that received it")
+
+    @property
+    def msg_type(self):
+        """The opcode, as a :class:`WSMsgType`."""
+        return _msg_types[self.first & WL_OPCODE_MASK]
+
+    @property
+    def fin(self):
+        """Whether this is the last (or only) frame of its message."""
+        return (self.first & WL_BIT_FIN) != 0
+
+    @property
+    def rsv1(self):
+        """First reserved bit; extensions such as compression use it."""
+        return (self.first & WL_BIT_RSV1) != 0
+
+    @property
+    def rsv2(self):
+        """Second reserved bit."""
+        return (self.first & WL_BIT_RSV2) != 0
+
+    @property
+    def rsv3(self):
+        """Third reserved bit."""
+        return (self.first & WL_BIT_RSV3) != 0
+
+    cpdef bytes get_payload_as_bytes(self):
+        """A copy of the payload."""
+        return PyBytes_FromStringAndSize(self.payload_ptr, self.payload_size)
+
+    cpdef str get_payload_as_utf8_text(self):
+        """The payload as text. UnicodeDecodeError if it is not UTF-8, as a part of a fragmented text may be."""
+        return PyUnicode_DecodeUTF8(self.payload_ptr, self.payload_size, NULL)
+
+    cpdef str get_payload_as_ascii_text(self):
+        """The payload as text. UnicodeDecodeError if it is not ASCII."""
+        return PyUnicode_DecodeASCII(self.payload_ptr, self.payload_size, NULL)
+
+    cpdef object get_payload_as_memoryview(self):
+        """A read-only view of the payload, without a copy. It may be kept."""
+        return PyMemoryView_FromObject(self)
+
+    cdef int _check_close(self) except -1:
+        if self.first & WL_OPCODE_MASK != WL_OP_CLOSE:
+            raise ValueError(f"only a CLOSE frame has a close code and a reason, this is {self}")
+        return 0
+
+    cpdef object get_close_code(self):
+        """
+        The status code of a CLOSE frame: a :class:`WSCloseCode`, an int where no
+        name stands for it (3000 to 4999), ``NO_INFO`` if the frame has none.
+        ValueError for any other frame.
+        """
+        self._check_close()
+        if self.payload_size < 2:
+            return WSCloseCode.NO_INFO
+        return close_code_object((<uint8_t>self.payload_ptr[0] << 8) | <uint8_t>self.payload_ptr[1])
+
+    cpdef bytes get_close_message(self):
+        """The bytes behind the status code of a CLOSE frame; None if there are none. ValueError for any other frame."""
+        self._check_close()
+        if self.payload_size <= 2:
+            return None
+        return PyBytes_FromStringAndSize(self.payload_ptr + 2, self.payload_size - 2)
+
+    cpdef str get_close_reason(self):
+        """The reason of a CLOSE frame as text; None if there is none. ValueError for any other frame."""
+        self._check_close()
+        if self.payload_size <= 2:
+            return None
+        return PyUnicode_DecodeUTF8(self.payload_ptr + 2, self.payload_size - 2, NULL)
+
+    def __len__(self):
+        return self.payload_size
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.payload_ptr, self.payload_size, 1, flags)
+
+    def __str__(self):
+        msg_type = self.msg_type
+        return (
+            f"WSFrame({getattr(msg_type, 'name', msg_type)}, fin={self.fin}, rsv1={self.rsv1}, rsv2={self.rsv2}, "
+            f"rsv3={self.rsv3}, last_in_buffer={bool(self.last_in_buffer)}, payload_size={self.payload_size}, "
+            f"tail_size={self.tail_size})"
+        )
+
+    __repr__ = __str__
+
+
+cdef WSFrame new_frame(Block block, char *payload, Py_ssize_t payload_size, uint8_t first):
+    cdef WSFrame frame = <WSFrame>WSFrame.__new__(WSFrame)
+    frame._block = block
+    frame.payload_ptr = payload
+    frame.payload_size = payload_size
+    frame.first = first
+    return frame

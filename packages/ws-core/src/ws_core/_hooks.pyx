@@ -1,0 +1,142 @@
+# The chain of transport hooks of one connection.
+#
+# There is one mechanism: a Hook holds a C struct of function pointers and a
+# context, and the chain calls those. A Python TransportHook is wrapped by the
+# adapter at the end of this file. A chain never changes: adding or removing a
+# hook makes a new chain, so a dispatch that is under way finishes on its own.
+#
+# This file knows frames; it does not know transports beyond passing them on.
+
+cimport cython
+from cpython.ref cimport Py_DECREF, Py_INCREF
+
+from ws_core.extension import TransportHook
+
+
+@cython.final
+@cython.no_gc_clear
+cdef class Hook:
+    """One link of a chain. Internal."""
+
+    def __dealloc__(self):
+        if self.calls.release != NULL:
+            self.calls.release(self.context)
+
+
+cdef HookChain new_chain(list hooks):
+    cdef HookChain chain
+    cdef Hook hook
+    if not hooks:
+        return None
+    chain = <HookChain>HookChain.__new__(HookChain)
+    chain.hooks = tuple(hooks)
+    for hook in hooks:
+        chain.opcodes |= hook.calls.opcodes
+    return chain
+
+
+@cython.final
+cdef class HookChain:
+    """The hooks of one connection, in the order in which they see received frames. Internal."""
+
+    cdef WSFrame on_frame(self, object transport, WSFrame frame):
+        """What the hooks make of a frame: the frame to go on with, or None if one of them consumed it."""
+        cdef Hook hook
+        cdef PyObject *replacement
+        cdef int verdict
+        for hook in self.hooks:
+            if not hook.calls.opcodes >> (frame.first & 0x0F) & 1:
+                continue
+            replacement = NULL
+            verdict = hook.calls.on_frame(hook.context, transport, frame, &replacement)
+            if verdict == HOOK_CONSUME:
+                return None
+            if verdict == HOOK_REPLACE:
+                frame = <WSFrame?><object>replacement
+                Py_DECREF(frame)
+        return frame
+
+    cdef int on_open(self, object transport) except -1:
+        cdef Hook hook
+        for hook in self.hooks:
+            if hook.calls.on_open != NULL:
+                hook.calls.on_open(hook.context, transport)
+        return 0
+
+    cdef int on_user_pong(self, object transport) except -1:
+        cdef Hook hook
+        for hook in self.hooks:
+            if hook.calls.on_user_pong != NULL:
+                hook.calls.on_user_pong(hook.context, transport)
+        return 0
+
+    cdef int on_close(self, object transport) except -1:
+        """Every hook is told, also when one before it raises; the first exception goes on."""
+        cdef Hook hook
+        first = None
+        for hook in self.hooks:
+            if hook.calls.on_close == NULL:
+                continue
+            try:
+                hook.calls.on_close(hook.context, transport)
+            except Exception as exc:
+                first = first or exc
+        if first is not None:
+            raise first
+        return 0
+
+
+# The adapter for hooks written in Python. Which callbacks a hook has is asked
+# once, here: a TransportHook method that is not overridden is never called.
+
+cdef int _py_on_open(void *context, object transport) except -1:
+    (<object>context).on_open(transport)
+    return 0
+
+cdef int _py_on_frame(void *context, object transport, WSFrame frame, PyObject **replacement) except -1:
+    result = (<object>context).on_frame(transport, frame)
+    if result is frame:
+        return HOOK_PASS
+    if result is None:
+        return HOOK_CONSUME
+    if not isinstance(result, WSFrame):
+        raise TypeError(
+            f"{type(<object>context).__name__}.on_frame must return the frame, another WSFrame or None, "
+            f"not {type(result).__name__}"
+        )
+    Py_INCREF(result)
+    replacement[0] = <PyObject *>result
+    return HOOK_REPLACE
+
+cdef int _py_on_user_pong(void *context, object transport) except -1:
+    (<object>context).on_user_pong(transport)
+    return 0
+
+cdef int _py_on_close(void *context, object transport) except -1:
+    (<object>context).on_close(transport)
+    return 0
+
+cdef void _py_release(void *context) noexcept:
+    Py_DECREF(<object>context)
+
+
+cdef Hook wrap_python_hook(object hook):
+    cdef Hook wrapped
+    if not isinstance(hook, TransportHook):
+        raise TypeError(f"a hook must derive from ws_core.TransportHook, {hook!r} does not")
+    cls = type(hook)
+    wrapped = <Hook>Hook.__new__(Hook)
+    if cls.on_open is not TransportHook.on_open:
+        wrapped.calls.on_open = _py_on_open
+    if cls.on_frame is not TransportHook.on_frame:
+        wrapped.calls.on_frame = _py_on_frame
+        for opcode in hook.opcodes:
+            wrapped.calls.opcodes |= <uint32_t>1 << (<int>opcode & 0x0F)
+    if cls.on_user_pong is not TransportHook.on_user_pong:
+        wrapped.calls.on_user_pong = _py_on_user_pong
+    if cls.on_close is not TransportHook.on_close:
+        wrapped.calls.on_close = _py_on_close
+    Py_INCREF(hook)
+    wrapped.context = <void *>hook
+    wrapped.calls.release = _py_release
+    return wrapped

@@ -1,0 +1,47 @@
+"""The last moments of a connection on which a CLOSE was sent.
+
+Closing a socket that has unread input makes the kernel send RST, and the RST
+destroys what the peer has not read yet: our CLOSE. So the write side is
+closed, input is read and thrown away (the protocol does that), and the peer's
+end of stream ends the connection. Each wait is bounded: a peer that takes
+nothing of the backlog, or that does not close, is cut.
+
+This module knows asyncio transports; it knows no frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+#: Seconds without any progress of the backlog, or without the peer's end of stream.
+PATIENCE_S = 2.0
+#: Seconds for all of it, however slowly the backlog moves.
+LIMIT_S = 60.0
+
+
+class Linger:
+    """Half-closes a transport behind its backlog and sees to its end, until it is cancelled."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._deadline = loop.time() + LIMIT_S
+        self._backlog = transport.get_write_buffer_size()
+        self._timer = loop.call_later(PATIENCE_S, self._look)
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:
+            # TLS: close() sends what waits and close_notify, and reads until the peer's.
+            transport.close()
+
+    def cancel(self) -> None:
+        """The connection is gone."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        backlog = self._transport.get_write_buffer_size()
+        if backlog < self._backlog and self._loop.time() < self._deadline:
+            self._backlog = backlog
+            self._timer = self._loop.call_later(PATIENCE_S, self._look)
+        else:
+            self._transport.abort()

@@ -1,0 +1,89 @@
+"""Arguments that ws_connect and ws_create_server share: checked here, early, with an error that says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import math
+from typing import Any, Union
+
+from ws_core._transport import Config
+
+__all__ = ["WS_DEBUG_LL", "WSLoggerLike"]
+
+#: The level below DEBUG at which every frame is logged.
+WS_DEBUG_LL = 9
+
+WSLoggerLike = Union[str, logging.Logger, "logging.LoggerAdapter[Any]", None]
+
+# A frame's size meets signed sizes only below this.
+_MAX_FRAME_SIZE_LIMIT = 2**62
+
+
+def resolve_logger(logger_name: WSLoggerLike, default: str) -> logging.Logger | logging.LoggerAdapter[Any]:
+    """A suffix under ``ws_core.``, or a logger that is taken as it is."""
+    if logger_name is None:
+        return logging.getLogger(f"ws_core.{default}")
+    if isinstance(logger_name, str):
+        return logging.getLogger(f"ws_core.{logger_name}")
+    if isinstance(logger_name, (logging.Logger, logging.LoggerAdapter)):
+        return logger_name
+    raise TypeError(f"logger_name must be a str, a Logger or a LoggerAdapter, not {type(logger_name).__name__}")
+
+
+def check_seconds(name: str, value: float | None) -> float | None:
+    """A time-out: a positive number of seconds, or None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
+    if math.isnan(value) or value <= 0:
+        raise ValueError(f"{name} must be more than 0 seconds, or None for no limit; it is {value!r}")
+    return None if math.isinf(value) else float(value)
+
+
+def check_bytes(name: str, value: int, least: int) -> int:
+    """A size in bytes."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, a number of bytes, not {value!r}")
+    if not least <= value <= _MAX_FRAME_SIZE_LIMIT:
+        raise ValueError(f"{name} must be a number of bytes from {least} on, it is {value}")
+    return value
+
+
+def make_config(
+    *,
+    is_client_side: bool,
+    logger_name: WSLoggerLike,
+    disconnect_on_exception: bool,
+    enable_auto_pong: bool,
+    max_frame_size: int,
+    read_buffer_init_size: int,
+    strict: bool,
+    cork: bool,
+    max_write_backlog: int | None,
+) -> Config:
+    """Check what is common to both sides and pack it into what the protocol reads."""
+    logger = resolve_logger(logger_name, "client" if is_client_side else "server")
+    return Config(
+        asyncio.get_running_loop(),
+        logger,
+        is_client_side=is_client_side,
+        disconnect_on_exception=bool(disconnect_on_exception),
+        enable_auto_pong=bool(enable_auto_pong),
+        strict=bool(strict),
+        cork=bool(cork),
+        max_frame_size=check_bytes("max_frame_size", max_frame_size, 0),
+        read_buffer_init_size=check_bytes("read_buffer_init_size", read_buffer_init_size, 1),
+        max_write_backlog=None if max_write_backlog is None else check_bytes("max_write_backlog", max_write_backlog, 0),
+        # Asked once for all connections: the hot path only tests for None.
+        debug=functools.partial(logger.log, WS_DEBUG_LL) if logger.isEnabledFor(WS_DEBUG_LL) else None,
+    )
+
+
+def refuse(kwargs: dict[str, Any], instead: dict[str, str]) -> None:
+    """Arguments of the event loop's method that this library sets itself."""
+    for name, advice in instead.items():
+        if name in kwargs:
+            raise TypeError(f"the argument {name}= is not accepted here: {advice}")

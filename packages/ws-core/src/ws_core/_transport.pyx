@@ -1,0 +1,740 @@
+# WSTransport: the send side of a connection and what users know of its state.
+#
+# Header and payload are put together in one place and leave with one send(2).
+# What the kernel does not take goes to the underlying asyncio transport, which
+# owns backlog and watermarks; from then on everything goes there until it is
+# empty again, so bytes leave in the order of the calls. While the connection
+# is corked, frames gather in a buffer of GATHER_SIZE bytes and leave together.
+#
+# Frames that arrive, and the life of the connection, are _protocol.pyx.
+
+cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_CheckExact, PyByteArray_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.pythread cimport PyThread_get_thread_ident
+from libc.string cimport memcpy
+from ws_core._buffer cimport GATHER_SIZE, loop_state
+from ws_core._hooks cimport Hook, new_chain, wrap_python_hook
+from ws_core._wire cimport (
+    WL_BIT_FIN, WL_BIT_RSV1, WL_BIT_RSV2, WL_BIT_RSV3, WL_CONTROL_PAYLOAD_MAX, WL_HEADER_MAX, WL_OP_BINARY,
+    WL_OP_CLOSE, WL_OP_PING, WL_OP_PONG, WL_OPCODE_CONTROL, WL_OPCODE_MASK, wl_close_code_valid, wl_entropy_next,
+    wl_header_size, wl_header_write, wl_mask, wl_mask_init, wl_mask_rotate,
+)
+
+import asyncio
+
+from ws_core._linger import Linger
+from ws_core.closing import WSCloseHandshake, WSCloseInfo, WSDisconnectKind, WSDisconnectReason
+from ws_core.enums import WSCloseCode
+from ws_core.extension import find_service
+from ws_core.stats import WSStats
+
+cdef extern from *:
+    """
+    #include <errno.h>
+    #include <sys/socket.h>
+    #include <sys/uio.h>
+    #ifndef MSG_NOSIGNAL
+    #define MSG_NOSIGNAL 0
+    #endif
+
+    /* One send(2) that never blocks and never raises a signal. A failure of any
+     * kind counts as "took nothing": the asyncio transport, which gets the rest,
+     * meets the same error and knows how to end the connection. */
+    static Py_ssize_t ws_send(int fd, const void *data, Py_ssize_t size)
+    {
+        ssize_t n;
+        do {
+            n = send(fd, data, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        } while (n < 0 && errno == EINTR);
+        return n < 0 ? 0 : n;
+    }
+
+    static Py_ssize_t ws_send2(int fd, const void *a, Py_ssize_t a_size, const void *b, Py_ssize_t b_size)
+    {
+        struct iovec parts[2] = {{(void *)a, (size_t)a_size}, {(void *)b, (size_t)b_size}};
+        struct msghdr message = {0};
+        ssize_t n;
+        message.msg_iov = parts;
+        message.msg_iovlen = 2;
+        do {
+            n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        } while (n < 0 && errno == EINTR);
+        return n < 0 ? 0 : n;
+    }
+    """
+    Py_ssize_t ws_send(int fd, const void *data, Py_ssize_t size) nogil
+    Py_ssize_t ws_send2(int fd, const void *a, Py_ssize_t a_size, const void *b, Py_ssize_t b_size) nogil
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+
+wl_mask_init()
+
+cdef object _CLOSE_TIMEOUT_S = 5.0
+
+
+@cython.final
+cdef class Config:
+    """What the connections of one ws_connect call or of one server have in common. Internal."""
+
+    def __init__(self, loop, logger, *, is_client_side, disconnect_on_exception, enable_auto_pong, strict, cork,
+                 max_frame_size, read_buffer_init_size, max_write_backlog, debug):
+        self.loop = loop
+        self.logger = logger
+        self.is_client_side = is_client_side
+        self.disconnect_on_exception = disconnect_on_exception
+        self.enable_auto_pong = enable_auto_pong
+        self.strict = strict
+        self.cork = cork
+        self.max_frame_size = max_frame_size
+        self.read_buffer_init_size = read_buffer_init_size
+        self.max_write_backlog = -1 if max_write_backlog is None else max_write_backlog
+        self.debug = debug
+        self.shared = loop_state(loop)
+
+
+@cython.final
+cdef class _Cork:
+    """The context manager of WSTransport.cork()."""
+
+    cdef WSTransport transport
+
+    def __enter__(self):
+        self.transport.check_thread("cork")
+        self.transport.wr_cork += 1
+        return self.transport
+
+    def __exit__(self, *exc_info):
+        self.transport.check_thread("cork")
+        self.transport.uncork()
+
+
+cdef inline uint8_t _first_byte(int msg_type, bint fin, bint rsv1, bint rsv2, bint rsv3) except? 0:
+    if msg_type < 0 or msg_type > WL_OP_PONG or WL_OP_BINARY < msg_type < WL_OP_CLOSE:
+        raise ValueError(f"{msg_type} is not a message type, see WSMsgType")
+    if msg_type & WL_OPCODE_CONTROL and not fin:
+        raise ValueError("a control frame cannot be fragmented (RFC 6455 5.5): fin must be True")
+    return (
+        <uint8_t>msg_type | (WL_BIT_FIN if fin else 0) | (WL_BIT_RSV1 if rsv1 else 0)
+        | (WL_BIT_RSV2 if rsv2 else 0) | (WL_BIT_RSV3 if rsv3 else 0)
+    )
+
+
+@cython.final
+@cython.no_gc_clear
+cdef class WSTransport:
+    """
+    One open WebSocket connection.
+
+    Made by :func:`ws_connect` and by the server, given to every method of the
+    listener. Everything here belongs to the thread of the connection's event
+    loop; from any other thread it raises RuntimeError (use
+    ``loop.call_soon_threadsafe``).
+    """
+
+    def __init__(self, *args, **kwargs):
+        raise TypeError("a WSTransport is made by ws_connect and ws_create_server")
+
+    def __dealloc__(self):
+        if self.wr_gather != NULL:
+            self.shared.give_gather(self.wr_gather)
+
+    def __repr__(self):
+        side = "client" if self.is_client_side else "server"
+        if self.is_disconnected:
+            state = "disconnected"
+        elif self.wr_closed:
+            state = "closing"
+        else:
+            state = "open"
+        return f"<WSTransport {side} {state} {self.underlying_transport!r}>"
+
+    cdef int check_thread(self, str method) except -1:
+        if self.thread_id != PyThread_get_thread_ident():
+            raise RuntimeError(
+                f"WSTransport.{method} was called from a thread that does not run the event loop of the connection: "
+                f"use loop.call_soon_threadsafe(transport.{method}, ...)"
+            )
+        return 0
+
+    # ------------------------------------------------------------------ sending
+
+    cpdef send(self, int msg_type, message, bint fin=True, bint rsv1=False, bint rsv2=False, bint rsv3=False):
+        """
+        Send a frame with `message` as its payload.
+
+        :param msg_type: a :class:`WSMsgType`
+        :param message: str (sent as UTF-8), bytes, or any contiguous bytes-like object; None is no payload.
+            It is not referred to any more when the call returns, unless it is bytes.
+        :param fin: False for every frame but the last of a fragmented message (RFC 6455 section 5.4)
+        :param rsv1: first reserved bit; only for extensions that were negotiated
+        :param rsv2: second reserved bit
+        :param rsv3: third reserved bit
+
+        What the peer does not take at once waits in the underlying transport, see :meth:`drain` and
+        :attr:`write_backlog_size`. After :meth:`send_close` or :meth:`disconnect` nothing is sent and nothing is
+        raised. ValueError: no such message type, a control frame that is fragmented or over 125 bytes.
+        """
+        self.check_thread("send")
+        cdef uint8_t first = _first_byte(msg_type, fin, rsv1, rsv2, rsv3)
+        if msg_type == WL_OP_CLOSE:
+            return self._send_raw_close(message)
+        self.send_message(first, message)
+
+    cpdef send_reuse_external_bytearray(self, int msg_type, bytearray buffer, Py_ssize_t msg_offset,
+                                        bint fin=True, bint rsv1=False, bint rsv2=False, bint rsv3=False):
+        """
+        Send ``buffer[msg_offset:]`` as the payload of a frame, without a copy on plain TCP.
+
+        The frame header is written into the bytes before `msg_offset`, and on a client the payload is masked in
+        place: the contents of `buffer` are lost. It may be filled again as soon as the call returns.
+
+        :param buffer: holds the message and at least 14 bytes before it
+        :param msg_offset: where the message begins, in bytes; at least 14
+
+        ValueError: CLOSE (use :meth:`send_close`), an offset below 14 or behind the end of `buffer`.
+        """
+        self.check_thread("send_reuse_external_bytearray")
+        if buffer is None:
+            raise ValueError("buffer must be a bytearray, not None")
+        if msg_offset < WL_HEADER_MAX:
+            raise ValueError(f"msg_offset must leave {WL_HEADER_MAX} bytes for the frame header, it is {msg_offset}")
+        if msg_offset > PyByteArray_GET_SIZE(buffer):
+            raise ValueError(f"msg_offset {msg_offset} is behind the end of the buffer of {len(buffer)} bytes")
+        self.send_reuse_external_buffer(
+            msg_type, PyByteArray_AS_STRING(buffer) + msg_offset, PyByteArray_GET_SIZE(buffer) - msg_offset,
+            fin, rsv1, rsv2, rsv3)
+
+    cdef int send_reuse_external_buffer(self, int msg_type, char *msg_ptr, Py_ssize_t msg_size,
+                                        bint fin=True, bint rsv1=False, bint rsv2=False, bint rsv3=False) except -1:
+        """
+        For Cython: send `msg_size` bytes from `msg_ptr`. There must be 14 writable bytes before `msg_ptr`, where the
+        header goes; on a client the payload is masked in place. Nothing refers to the memory when the call returns.
+        """
+        cdef uint8_t *payload = <uint8_t *>msg_ptr
+        cdef uint8_t *head
+        cdef uint32_t key
+        cdef Py_ssize_t header_size
+        cdef uint8_t first
+        self.check_thread("send_reuse_external_buffer")
+        first = _first_byte(msg_type, fin, rsv1, rsv2, rsv3)
+        if msg_type == WL_OP_CLOSE:
+            raise ValueError("a CLOSE is sent by send_close")
+        if msg_size < 0:
+            raise ValueError("msg_size must not be negative")
+        if msg_type & WL_OPCODE_CONTROL:
+            return self.send_frame(first, payload, msg_size, None)    # checks the size; nothing to gain in place
+        if self.wr_closed or self.is_close_frame_sent:
+            return self.send_frame(first, payload, msg_size, None)
+        if self.wr_cork or not self.may_write_directly():
+            return self.send_frame(first, payload, msg_size, None)
+        header_size = wl_header_size(msg_size, self.is_client_side)
+        head = payload - header_size
+        if self.is_client_side:
+            self.next_key(&key)
+            wl_header_write(head, first, msg_size, &key)
+            wl_mask(payload, payload, msg_size, key)
+        else:
+            wl_header_write(head, first, msg_size, NULL)
+        self.frames_out += 1
+        self.bytes_out += header_size + msg_size
+        return self.write_bytes(head, header_size + msg_size)
+
+    cpdef send_ping(self, message=None):
+        """Send a PING. `message`: str or bytes-like, at most 125 bytes, else ValueError (RFC 6455 section 5.5.2)."""
+        self.check_thread("send_ping")
+        self.send_message(WL_BIT_FIN | WL_OP_PING, message)
+
+    cpdef send_pong(self, message=None):
+        """Send a PONG. `message`: str or bytes-like, at most 125 bytes, else ValueError (RFC 6455 section 5.5.3)."""
+        self.check_thread("send_pong")
+        self.send_message(WL_BIT_FIN | WL_OP_PONG, message)
+
+    cpdef send_close(self, int close_code=0, close_message=None):
+        """
+        Send a CLOSE frame; everything that is sent after it is dropped. The connection stays open: see
+        :meth:`disconnect`, or :meth:`close` for the whole closing handshake.
+
+        :param close_code: a :class:`WSCloseCode` or 3000 to 4999; NO_INFO sends a CLOSE without a code
+        :param close_message: the reason: str or UTF-8 bytes, at most 123 bytes
+
+        Does nothing after the first call and on a connection that is gone. ValueError: a code that must not be on
+        the wire (RFC 6455 section 7.4), a reason without a code, too long, or not UTF-8.
+        """
+        cdef bytes body
+        self.check_thread("send_close")
+        if self.is_close_frame_sent or self.wr_closed:
+            return
+        if close_message is None:
+            reason = b""
+        elif isinstance(close_message, str):
+            reason = close_message.encode()
+        else:
+            reason = bytes(close_message)
+        if close_code == 0:
+            if reason:
+                raise ValueError("a CLOSE with a reason needs a status code (RFC 6455 5.5.1), NO_INFO is none")
+            body = b""
+        else:
+            if not wl_close_code_valid(<unsigned>close_code):
+                raise ValueError(
+                    f"status code {close_code} must not be sent in a CLOSE frame (RFC 6455 7.4): "
+                    f"use a WSCloseCode or 3000 to 4999"
+                )
+            if len(reason) > WL_CONTROL_PAYLOAD_MAX - 2:
+                raise ValueError(f"the reason of a CLOSE is limited to 123 bytes, this one has {len(reason)}")
+            body = close_code.to_bytes(2, "big") + reason
+        text = reason.decode() if reason else None
+        self.send_message(WL_BIT_FIN | WL_OP_CLOSE, body)
+        self.is_close_frame_sent = True
+        if self.close_handshake is None:
+            self.close_handshake = WSCloseHandshake()
+        self.close_handshake.sent = WSCloseInfo(_close_code(close_code), text)
+
+    def _send_raw_close(self, message):
+        """send(CLOSE, payload): the payload holds code and reason as they are on the wire."""
+        body = b"" if message is None else message.encode() if isinstance(message, str) else bytes(message)
+        if not body:
+            return self.send_close()
+        if len(body) == 1:
+            raise ValueError("the body of a CLOSE begins with a status code of two bytes (RFC 6455 5.5.1)")
+        self.send_close(int.from_bytes(body[:2], "big"), body[2:])
+
+    def cork(self):
+        """
+        A context manager: what is sent inside leaves in one write, at its end or whenever 64 KiB have gathered.
+
+        The frames of a callback's answers are gathered already (see the ``cork`` option); this does the same for
+        any other code. May be nested; may be held over an ``await``.
+        """
+        cdef _Cork cork
+        self.check_thread("cork")
+        cork = <_Cork>_Cork.__new__(_Cork)
+        cork.transport = self
+        return cork
+
+    async def drain(self):
+        """
+        Wait until the write backlog is below the low-water mark; at once if it never rose above the high-water mark.
+        ConnectionResetError if the connection is, or goes, down.
+        """
+        self.check_thread("drain")
+        if self.is_disconnected:
+            raise ConnectionResetError("the connection is lost")
+        if not self.wr_paused:
+            return
+        waiter = self.config.loop.create_future()
+        if self.wr_drain_waiters is None:
+            self.wr_drain_waiters = []
+        self.wr_drain_waiters.append(waiter)
+        await waiter
+
+    @property
+    def write_backlog_size(self):
+        """Bytes that were sent by us and not yet taken by the operating system."""
+        if self.is_disconnected:
+            return 0
+        return self.wr_gather_size + self.underlying_transport.get_write_buffer_size()
+
+    # ---------------------------------------------------------- the way to the wire
+
+    cdef int send_message(self, uint8_t first, object message) except -1:
+        cdef Py_buffer view
+        cdef Py_ssize_t size
+        cdef const char *data
+        if PyBytes_CheckExact(message):
+            return self.send_frame(first, <uint8_t *>PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), message)
+        if isinstance(message, str):
+            data = PyUnicode_AsUTF8AndSize(message, &size)
+            return self.send_frame(first, <const uint8_t *>data, size, None)
+        if message is None:
+            return self.send_frame(first, NULL, 0, None)
+        if PyByteArray_CheckExact(message):
+            return self.send_frame(
+                first, <uint8_t *>PyByteArray_AS_STRING(message), PyByteArray_GET_SIZE(message), None)
+        try:
+            PyObject_GetBuffer(message, &view, PyBUF_SIMPLE)
+        except (TypeError, BufferError) as exc:
+            raise TypeError(
+                f"a message must be str, None or a contiguous bytes-like object, not {type(message).__name__}"
+            ) from exc
+        try:
+            return self.send_frame(first, <uint8_t *>view.buf, view.len, None)
+        finally:
+            PyBuffer_Release(&view)
+
+    cdef int send_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1:
+        """`owner`: the bytes object that `payload` is the inside of, or None if it must be copied to outlive us."""
+        cdef Py_ssize_t total
+        if first & WL_OPCODE_CONTROL and size > <Py_ssize_t>WL_CONTROL_PAYLOAD_MAX:
+            raise ValueError(
+                f"the payload of a control frame is limited to 125 bytes (RFC 6455 5.5), this one has {size}")
+        if self.is_close_frame_sent or self.wr_closed:
+            if self.config.debug is not None:
+                self.config.debug("%r: nothing is sent after CLOSE or disconnect: frame dropped", self)
+            return 0
+        if self.config.debug is not None:
+            self.config.debug("%r: send first=0x%02x size=%d", self, first, size)
+        total = wl_header_size(size, self.is_client_side) + size
+        self.frames_out += 1
+        self.bytes_out += total
+        if self.wr_cork:
+            if not self.wr_direct_next or self.wr_gather_size:
+                return self.gather_frame(first, payload, size, total)
+            self.wr_direct_next = False
+        return self.write_frame(first, payload, size, total, owner)
+
+    cdef int gather_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1:
+        if self.wr_gather_size + total > GATHER_SIZE:
+            self.flush()
+            if total > GATHER_SIZE:
+                return self.write_frame(first, payload, size, total, None)
+        if self.wr_gather == NULL:
+            self.wr_gather = self.shared.take_gather()
+        self.wr_gather_size += self.build(self.wr_gather + self.wr_gather_size, first, payload, size)
+        return 0
+
+    cdef int write_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total,
+                         object owner) except -1:
+        cdef object frame
+        if not self.may_write_directly():
+            frame = PyBytes_FromStringAndSize(NULL, total)
+            self.build(<uint8_t *>PyBytes_AS_STRING(frame), first, payload, size)
+            return self.hand_over(frame)
+        if total <= GATHER_SIZE:
+            self.build(self.shared.wr_scratch, first, payload, size)
+            return self.write_bytes(self.shared.wr_scratch, total)
+        if self.is_client_side:
+            return self.write_masked(first, payload, size, total)
+        return self.write_unmasked(first, payload, size, owner)
+
+    cdef int next_key(self, uint32_t *key) except -1:
+        """A mask key that nobody can predict (RFC 6455 sections 5.3 and 10.3)."""
+        if not wl_entropy_next(&self.shared.entropy, key):
+            raise OSError("the operating system's random source gave no mask key")
+        return 0
+
+    cdef Py_ssize_t build(self, uint8_t *out, uint8_t first, const uint8_t *payload, Py_ssize_t size) except -1:
+        """Write header and payload to `out`; returns their size."""
+        cdef size_t header_size
+        cdef uint32_t key
+        if self.is_client_side:
+            self.next_key(&key)
+            header_size = wl_header_write(out, first, size, &key)
+            wl_mask(out + header_size, payload, size, key)
+        else:
+            header_size = wl_header_write(out, first, size, NULL)
+            if size:
+                memcpy(out + header_size, payload, size)
+        return header_size + size
+
+    cdef bint may_write_directly(self) except -1:
+        """Whether send(2) keeps the order: nothing waits in the underlying transport."""
+        if self.wr_fd < 0:
+            return False
+        if self.wr_backlogged:
+            if self.underlying_transport.get_write_buffer_size():
+                return False
+            self.wr_backlogged = False
+        return True
+
+    cdef int write_bytes(self, const uint8_t *data, Py_ssize_t size) except -1:
+        cdef Py_ssize_t sent = 0
+        if self.may_write_directly():
+            sent = ws_send(self.wr_fd, data, size)
+            if sent == size:
+                return 0
+        return self.hand_over(PyBytes_FromStringAndSize(<const char *>data + sent, size - sent))
+
+    cdef int write_masked(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1:
+        """A large frame of a client: masked piece by piece, so that it is never in memory twice unless it must wait."""
+        cdef uint8_t *scratch = self.shared.wr_scratch
+        cdef uint32_t key
+        cdef Py_ssize_t filled, piece, sent
+        cdef Py_ssize_t done = 0
+        cdef object rest
+        cdef uint8_t *out
+        self.next_key(&key)
+        filled = wl_header_write(scratch, first, size, &key)
+        while done < size:
+            piece = min(GATHER_SIZE - filled, size - done)
+            wl_mask(scratch + filled, payload + done, piece, wl_mask_rotate(key, done & 3))
+            done += piece
+            filled += piece
+            sent = ws_send(self.wr_fd, scratch, filled)
+            if sent < filled:
+                rest = PyBytes_FromStringAndSize(NULL, filled - sent + size - done)
+                out = <uint8_t *>PyBytes_AS_STRING(rest)
+                memcpy(out, scratch + sent, filled - sent)
+                wl_mask(out + filled - sent, payload + done, size - done, wl_mask_rotate(key, done & 3))
+                return self.hand_over(rest)
+            filled = 0
+        return 0
+
+    cdef int write_unmasked(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1:
+        """A large frame of a server: straight from the caller's memory."""
+        cdef uint8_t header[WL_HEADER_MAX]
+        cdef Py_ssize_t header_size = wl_header_write(header, first, size, NULL)
+        cdef Py_ssize_t sent = ws_send2(self.wr_fd, header, header_size, payload, size)
+        if sent == header_size + size:
+            return 0
+        if sent < header_size:
+            self.hand_over(PyBytes_FromStringAndSize(<char *>header + sent, header_size - sent))
+            sent = 0
+        else:
+            sent -= header_size
+        if owner is not None:
+            return self.hand_over(memoryview(owner)[sent:])
+        return self.hand_over(PyBytes_FromStringAndSize(<const char *>payload + sent, size - sent))
+
+    cdef int hand_over(self, object data) except -1:
+        """Give `data`, which nobody changes any more, to the underlying transport."""
+        cdef Py_ssize_t limit = self.config.max_write_backlog
+        self.wr_backlogged = True
+        self.underlying_transport.write(data)
+        if limit >= 0 and not self.wr_closed and self.underlying_transport.get_write_buffer_size() > limit:
+            before = self.disconnect_reason
+            self.set_reason(WSDisconnectKind.LOCAL, f"more than max_write_backlog={limit} bytes waited for the peer", None)
+            try:
+                self.listener.on_write_backlog(self)
+            finally:
+                if not self.wr_closed:
+                    self.disconnect_reason = before    # the listener decided to go on
+        return 0
+
+    cdef int flush(self) except -1:
+        """Let everything that has gathered leave now."""
+        cdef Py_ssize_t size = self.wr_gather_size
+        if size == 0:
+            return 0
+        self.wr_gather_size = 0
+        if not self.wr_closed:
+            self.write_bytes(self.wr_gather, size)
+        return 0
+
+    cdef int uncork(self) except -1:
+        self.wr_cork -= 1
+        if self.wr_cork == 0 and self.wr_gather != NULL:
+            try:
+                self.flush()
+            finally:
+                self.drop_gathered()
+        return 0
+
+    cdef int drop_gathered(self) except -1:
+        self.wr_gather_size = 0
+        if self.wr_gather != NULL:
+            self.shared.give_gather(self.wr_gather)
+            self.wr_gather = NULL
+        return 0
+
+    # ---------------------------------------------------------------- the end
+
+    cpdef disconnect(self, bint graceful=True):
+        """
+        End the connection. No closing handshake is made: see :meth:`close`.
+
+        :param graceful: send first what waits in the backlog; the peer may take its time for that, and a peer that
+            takes nothing for seconds is cut. If a CLOSE was sent, the write side is closed first and the peer is given
+            a moment to read it and to close its own. False: drop what is not sent, now.
+
+        May be called any number of times. No frame is delivered any more, not even those that have been received.
+        """
+        self.check_thread("disconnect")
+        if self.is_disconnected:
+            return
+        self.set_reason(WSDisconnectKind.LOCAL, "disconnect() was called", None)
+        if not graceful:
+            self.wr_closed = True
+            self.drop_gathered()
+            self.underlying_transport.abort()
+            return
+        if self.wr_closed:
+            return
+        self.flush()
+        self.wr_closed = True
+        if self.is_close_frame_sent:
+            self.lingering = Linger(self.underlying_transport, self.config.loop)
+        else:
+            self.underlying_transport.close()
+
+    cdef int close_with(self, int code, object reason) except -1:
+        """The connection has failed (RFC 6455 section 7.1.7): CLOSE if it can still be sent, then the end."""
+        if self.is_disconnected or self.wr_closed:
+            return 0
+        if not wl_close_code_valid(<unsigned>code):
+            code = <int>WSCloseCode.INTERNAL_ERROR
+        if isinstance(reason, str):
+            # No more than a control frame holds, and no half of a character at its end.
+            reason = reason.encode(errors="replace")[:WL_CONTROL_PAYLOAD_MAX - 2].decode(errors="ignore")
+        else:
+            reason = None
+        self.send_close(code, reason)
+        self.disconnect()
+        return 0
+
+    async def close(self, close_code=WSCloseCode.OK, message=None, timeout=_CLOSE_TIMEOUT_S):
+        """
+        The whole closing handshake (RFC 6455 section 7.1.1): send CLOSE, wait for the peer's, disconnect.
+
+        :param close_code: as in :meth:`send_close`
+        :param message: as in :meth:`send_close`
+        :param timeout: seconds for all of it; then the connection is cut. None: no limit
+
+        Returns when on_ws_disconnected has returned. What came from the peer in answer stands in
+        :attr:`close_handshake`. May be called any number of times; never raises what ended the connection.
+        """
+        self.check_thread("close")
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"timeout must be a number of seconds >= 0 or None, not {timeout!r}")
+        if self.finished:
+            return
+        loop = self.config.loop
+        if not self.wr_closed:
+            self.send_close(close_code, message)
+            self.flush()
+        handle = None
+        if timeout is not None:
+            handle = loop.call_later(timeout, _cut, self, timeout)
+        try:
+            if not self.wr_closed and (self.close_handshake is None or self.close_handshake.recv is None):
+                if self.close_waiter is None:
+                    self.close_waiter = loop.create_future()
+                await asyncio.shield(self.close_waiter)
+            self.set_reason(WSDisconnectKind.LOCAL, "close() was called", None)
+            self.disconnect()
+            if not self.finished:
+                await asyncio.shield(self._lost_future())
+        finally:
+            if handle is not None:
+                handle.cancel()
+
+    async def wait_disconnected(self):
+        """
+        Wait until the connection is gone and on_ws_disconnected has returned.
+
+        On a client, raises the first exception of a callback, or the :class:`WSProtocolError` if the peer broke the
+        protocol. What the peer or the network did is never raised: it stands in :attr:`disconnect_reason` and
+        :attr:`close_handshake`. Cancelling it changes nothing.
+        """
+        self.check_thread("wait_disconnected")
+        if not self.finished:
+            await asyncio.shield(self._lost_future())
+        if self.exception is not None:
+            raise self.exception
+
+    def _lost_future(self):
+        if self.lost_waiter is None:
+            self.lost_waiter = self.config.loop.create_future()
+        return self.lost_waiter
+
+    cdef int set_reason(self, kind, str message, exc) except -1:
+        if self.disconnect_reason is None:
+            self.disconnect_reason = WSDisconnectReason(kind, message, exc)
+        return 0
+
+    cdef int close_received(self, WSFrame frame) except -1:
+        cdef bint first = self.close_handshake is None
+        if first:
+            self.close_handshake = WSCloseHandshake()
+        if self.close_handshake.recv is None:
+            try:
+                reason = frame.get_close_reason()
+            except UnicodeDecodeError:    # strict=False
+                reason = None
+            self.close_handshake.recv = WSCloseInfo(frame.get_close_code(), reason)
+            self.close_handshake.recv_then_sent = first
+            if first:
+                self.set_reason(WSDisconnectKind.PEER, f"the peer sent CLOSE {frame.get_close_code():d} {reason or ''}".strip(), None)
+            else:
+                self.set_reason(WSDisconnectKind.LOCAL, "the peer answered the CLOSE of this side", None)
+        if self.close_waiter is not None and not self.close_waiter.done():
+            self.close_waiter.set_result(None)
+        return 0
+
+    cdef int wake_drain_waiters(self, exc) except -1:
+        if self.wr_drain_waiters is not None:
+            waiters = self.wr_drain_waiters
+            self.wr_drain_waiters = None
+            for waiter in waiters:
+                if waiter.done():
+                    continue
+                if exc is None:
+                    waiter.set_result(None)
+                else:
+                    waiter.set_exception(exc)
+        return 0
+
+    cdef int lost(self) except -1:
+        """The underlying transport is gone: from here on the descriptor may be anybody's."""
+        self.wr_fd = -1
+        self.is_disconnected = True
+        self.wr_closed = True
+        self.drop_gathered()
+        self.wake_drain_waiters(ConnectionResetError("the connection is lost"))
+        if self.close_waiter is not None and not self.close_waiter.done():
+            self.close_waiter.set_result(None)
+        if self.lingering is not None:
+            self.lingering.cancel()
+        return 0
+
+    # ------------------------------------------------------------- everything else
+
+    @property
+    def stats(self):
+        """A :class:`WSStats` of now."""
+        return WSStats(self.frames_in, self.bytes_in, self.frames_out, self.bytes_out, self.last_data_time)
+
+    cpdef notify_user_specific_pong_received(self):
+        """Tell auto-ping that on_ws_frame has recognised a pong of the user's own making. Without auto-ping, nothing."""
+        self.check_thread("notify_user_specific_pong_received")
+        if self.hooks is not None:
+            self.hooks.on_user_pong(self)
+
+    async def measure_roundtrip_time(self, rounds):
+        """Round-trip times in seconds, `rounds` of them, by PING and PONG. Comes with ws-autoping."""
+        self.check_thread("measure_roundtrip_time")
+        return await find_service("measure_roundtrip_time")(self, rounds)
+
+    def add_hook(self, hook):
+        """Attach a :class:`TransportHook` behind those that are there. Frames that come later meet it."""
+        cdef Hook wrapped
+        self.check_thread("add_hook")
+        wrapped = wrap_python_hook(hook)
+        self.hooks = new_chain(([] if self.hooks is None else list(self.hooks.hooks)) + [wrapped])
+
+    def remove_hook(self, hook):
+        """Detach a hook; ValueError if it is not attached. Its on_close is not called any more."""
+        cdef Hook link
+        cdef list left = []
+        self.check_thread("remove_hook")
+        for link in (() if self.hooks is None else self.hooks.hooks):
+            if link.context != <void *>hook:
+                left.append(link)
+        if self.hooks is None or len(left) == len(self.hooks.hooks):
+            raise ValueError(f"{hook!r} is not attached")
+        self.hooks = new_chain(left)
+
+    @property
+    def user_data(self):
+        """A dict for whatever users and extensions want to keep with the connection."""
+        if self._user_data is None:
+            self._user_data = {}
+        return self._user_data
+
+
+def _cut(WSTransport transport, timeout):
+    if transport.is_disconnected:
+        return
+    transport.disconnect_reason = None
+    transport.set_reason(WSDisconnectKind.TIMEOUT, f"the closing handshake took longer than {timeout} seconds", None)
+    transport.disconnect(graceful=False)
+
+
+cdef object _close_code(int code):
+    try:
+        return WSCloseCode(code)
+    except ValueError:
+        return code

@@ -1,0 +1,219 @@
+"""The registry of extensions: who owns which option, and which hooks a connection gets.
+
+An extension joins core at run time: by ``register_extension``, by an entry
+point of the group ``ws_core.extensions`` (looked up at the first connection,
+not at import), or for one connection through ``extensions=``. It acts only
+when one of its options is given. This module knows no sockets and no frames.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from ws_core.enums import WSMsgType
+from ws_core.errors import WSMissingExtension
+
+if TYPE_CHECKING:
+    import asyncio
+    import socket
+
+    from ws_core import WSFrame, WSTransport
+    from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
+    from ws_core.url import WSParsedURL
+
+__all__ = ["Extension", "TransportHook", "register_extension", "registered_extensions"]
+
+ENTRY_POINT_GROUP = "ws_core.extensions"
+
+_logger = logging.getLogger("ws_core.extension")
+
+
+class TransportHook:
+    """
+    Sees what passes one connection. Subclass it, override what is needed; the rest costs nothing.
+
+    Methods run on the loop's thread in the read path, like a listener's. One that raises ends the connection as a
+    listener's would.
+    """
+
+    #: The message types that on_frame wants to see.
+    opcodes: Iterable[int] = frozenset(WSMsgType)
+
+    def on_open(self, transport: WSTransport) -> None:
+        """The connection is open; the listener's on_ws_connected comes after it."""
+
+    def on_frame(self, transport: WSTransport, frame: WSFrame) -> WSFrame | None:
+        """A frame of one of `opcodes` has come: return it to pass it on, another WSFrame, or None to consume it."""
+        return frame
+
+    def on_user_pong(self, transport: WSTransport) -> None:
+        """``transport.notify_user_specific_pong_received()`` was called."""
+
+    def on_close(self, transport: WSTransport) -> None:
+        """The connection is gone; the listener's on_ws_disconnected comes after it."""
+
+
+class Extension:
+    """
+    What a distribution adds to core. Subclass it; one object a distribution.
+
+    `options` are the keyword arguments of ws_connect and ws_create_server that it owns, with their defaults. Its hook
+    points are called only for a connection on which one of them differs from its default, with all of them in a dict.
+    """
+
+    #: Shown in errors: the distribution's name.
+    name: str = ""
+    #: Owned options and their defaults.
+    options: Mapping[str, Any] = {}
+    #: Names of WSTransport methods that core leaves to extensions, and the coroutine functions behind them.
+    services: Mapping[str, Callable[..., Awaitable[Any]]] = {}
+
+    def check(self, options: dict[str, Any], is_client_side: bool) -> None:
+        """Raise ValueError or TypeError for options that cannot work, before anything is opened."""
+
+    async def open_connection(
+        self, endpoint: WSParsedURL, options: dict[str, Any]
+    ) -> socket.socket | asyncio.Transport | None:
+        """Client: a connected socket, or an asyncio transport, that leads to `endpoint`; None: not my business."""
+        return None
+
+    def attach(self, transport: WSTransport, options: dict[str, Any]) -> TransportHook | None:
+        """The upgrade is done: a hook for this connection, or None."""
+        return None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+# The one place where core names distributions that it does not need: what to
+# install for an option (or a service) that nobody owns. The values are those
+# with which the option asks for nothing; `...`: any value, it only qualifies
+# another option.
+_HINTS: dict[str, tuple[str, str, Any]] = {
+    "proxy": ("wirelark-ws-proxy", "proxy", None),
+    "proxy_ssl_context": ("wirelark-ws-proxy", "proxy", None),
+    "enable_auto_ping": ("wirelark-ws-autoping", "autoping", False),
+    "auto_ping_idle_timeout": ("wirelark-ws-autoping", "autoping", ...),
+    "auto_ping_reply_timeout": ("wirelark-ws-autoping", "autoping", ...),
+    "auto_ping_strategy": ("wirelark-ws-autoping", "autoping", ...),
+    "measure_roundtrip_time": ("wirelark-ws-autoping", "autoping", None),
+}
+
+_registered: list[Extension] = []
+_lock = threading.RLock()
+_entry_points_loaded = False
+
+
+def _owner_of(option: str, extensions: Iterable[Extension]) -> Extension | None:
+    for extension in extensions:
+        if option in extension.options:
+            return extension
+    return None
+
+
+def _check_extension(extension: Extension, others: Iterable[Extension]) -> None:
+    if not isinstance(extension, Extension):
+        raise TypeError(f"an extension must be an object of a subclass of ws_core.Extension, {extension!r} is not")
+    if not extension.name:
+        raise ValueError(f"extension {extension!r} has no name")
+    for option in extension.options:
+        other = _owner_of(option, others)
+        if other is not None:
+            raise ValueError(f"option {option!r} is owned by both {other.name!r} and {extension.name!r}")
+
+
+def register_extension(extension: Extension) -> None:
+    """
+    Let `extension` take part in every connection that is opened from now on, in this process.
+
+    Registering the same object again does nothing. ValueError if it has no name or owns an option that another one
+    owns; TypeError if it is no Extension.
+    """
+    with _lock:
+        if any(other is extension for other in _registered):
+            return
+        _check_extension(extension, _registered)
+        _registered.append(extension)
+
+
+def registered_extensions() -> tuple[Extension, ...]:
+    """All registered extensions, in the order of their registration; entry points are loaded now."""
+    _load_entry_points()
+    return tuple(_registered)
+
+
+def _load_entry_points() -> None:
+    global _entry_points_loaded
+    if _entry_points_loaded:
+        return
+    with _lock:
+        if _entry_points_loaded:
+            return
+        _entry_points_loaded = True
+        for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+            try:
+                loaded = entry_point.load()
+                register_extension(loaded() if isinstance(loaded, type) else loaded)
+            except Exception:
+                _logger.exception("extension %r (%s) cannot be used and is left out", entry_point.name, entry_point.value)
+
+
+class ActiveExtension:
+    """An extension that takes part in a connection, with its options."""
+
+    __slots__ = ("extension", "options")
+
+    def __init__(self, extension: Extension, options: dict[str, Any]) -> None:
+        self.extension = extension
+        self.options = options
+
+
+def claim_options(
+    kwargs: dict[str, Any], extensions: Iterable[Extension], is_client_side: bool
+) -> list[ActiveExtension]:
+    """Take the options that extensions own out of `kwargs`; return the extensions that have something to do.
+
+    `extensions`: those of this connection only. They may own options, and are always active.
+    """
+    own = list(extensions)
+    everybody = list(registered_extensions())
+    for extension in own:
+        if extension not in everybody:
+            _check_extension(extension, everybody)
+            everybody.append(extension)
+    active = []
+    for extension in everybody:
+        options = dict(extension.options)
+        given = kwargs.keys() & options.keys()
+        asked = extension in own
+        for option in given:
+            value = kwargs.pop(option)
+            asked = asked or not _same(value, options[option])
+            options[option] = value
+        if given or asked:
+            extension.check(options, is_client_side)
+        if asked:
+            active.append(ActiveExtension(extension, options))
+    for option in [option for option in kwargs if option in _HINTS]:
+        distribution, extra, inert = _HINTS[option]
+        value = kwargs.pop(option)
+        if inert is not ... and not _same(value, inert):
+            raise WSMissingExtension(f"the option {option}=", distribution, extra)
+    return active
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a is b or (type(a) is type(b) and bool(a == b))
+
+
+def find_service(name: str) -> Callable[..., Awaitable[Any]]:
+    """The coroutine function of an extension that stands behind a method of WSTransport."""
+    for extension in registered_extensions():
+        if name in extension.services:
+            return extension.services[name]
+    distribution, extra, _ = _HINTS[name]
+    raise WSMissingExtension(f"transport.{name}()", distribution, extra)

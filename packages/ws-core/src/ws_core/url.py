@@ -1,0 +1,111 @@
+"""WebSocket URLs (RFC 6455 section 3)."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from dataclasses import dataclass, field
+
+from ws_core.errors import WSInvalidURL
+
+__all__ = ["WSParsedURL", "parse_url"]
+
+_DEFAULT_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
+# What may stand unquoted in path and query: RFC 3986 pchar, "/", "?" and an existing percent sign.
+_SAFE = "/?:@!$&'()*+,;=%-._~"
+# Control characters and spaces: where a request could be split in two.
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
+
+
+@dataclass(frozen=True)
+class WSParsedURL:
+    """The parts of a URL."""
+
+    #: As it was given.
+    url: str = field(repr=False)
+    scheme: str
+    is_secure: bool
+    #: What stands in the Host header: host and, unless it is the scheme's own, port.
+    netloc: str
+    #: In lower case; IDNA-encoded; IPv6 without brackets.
+    host: str
+    port: int
+    #: Percent-encoded; may be empty.
+    path: str
+    #: Percent-encoded; may be empty.
+    query: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def resource_name(self) -> str:
+        """What the request line asks for: path and query."""
+        return (self.path or "/") + (f"?{self.query}" if self.query else "")
+
+    @property
+    def user_info(self) -> tuple[str, str] | None:
+        """Name and password, percent-decoded; None if the URL has neither."""
+        if self.username is None and self.password is None:
+            return None
+        return self.username or "", self.password or ""
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port: what credentials are bound to."""
+        return self.scheme, self.host, self.port
+
+
+def _hide_password(url: str) -> str:
+    return re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:***@", url)
+
+
+def parse_url(url: str, schemes: tuple[str, ...] = ("ws", "wss")) -> WSParsedURL:
+    """Take `url` apart. WSInvalidURL says what is wrong with it."""
+    if not isinstance(url, str):
+        raise TypeError(f"a URL must be str, not {type(url).__name__}")
+
+    def invalid(message: str) -> WSInvalidURL:
+        return WSInvalidURL(_hide_password(url), message)
+
+    if _FORBIDDEN.search(url):
+        raise invalid("it contains a space or a control character; percent-encode it")
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port
+    except ValueError as exc:
+        raise invalid(str(exc)) from None
+    if parts.scheme not in schemes:
+        raise invalid(f"the scheme must be {' or '.join(schemes)}, not {parts.scheme!r}")
+    if not parts.hostname:
+        raise invalid("it has no host")
+    if parts.fragment or url.endswith("#"):
+        raise invalid("a fragment (#) has no meaning here (RFC 6455 3); percent-encode it as %23")
+
+    host = parts.hostname
+    if ":" not in host and not host.isascii():
+        try:
+            host = host.encode("idna").decode()
+        except UnicodeError as exc:
+            raise invalid(f"the host name cannot be encoded: {exc}") from None
+    if port == 0:
+        raise invalid("port 0 cannot be connected to")
+    default_port = _DEFAULT_PORTS.get(parts.scheme)
+    if port is None:
+        if default_port is None:
+            raise invalid("it needs a port")
+        port = default_port
+    netloc = f"[{host}]" if ":" in host else host
+    if port != default_port:
+        netloc += f":{port}"
+    return WSParsedURL(
+        url=url,
+        scheme=parts.scheme,
+        is_secure=parts.scheme in ("wss", "https"),
+        netloc=netloc,
+        host=host,
+        port=port,
+        path=urllib.parse.quote(parts.path, safe=_SAFE),
+        query=urllib.parse.quote(parts.query, safe=_SAFE),
+        username=None if parts.username is None else urllib.parse.unquote(parts.username),
+        password=None if parts.password is None else urllib.parse.unquote(parts.password),
+    )
