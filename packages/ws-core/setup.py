@@ -36,6 +36,7 @@ setup(
             module("_protocol", "header", "mask", "utf8", "reader"),
         ],
         include_path=["src"],
+        build_dir="build/cython",
         compiler_directives={"language_level": "3", "freethreading_compatible": True, "embedsignature": True},
     )
 )

@@ -1,0 +1,117 @@
+"""Every habit has one name here. `nox -l` lists them; CONTRIBUTING.md says when to use which.
+
+Sessions work on wheels built from the tree and installed into a fresh environment, never on the source tree.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "tests"]
+nox.options.error_on_missing_interpreters = True
+
+PACKAGES = ("ws-core", "ws-proxy", "ws-autoping", "ws-types")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+PURE_SOURCES = ("noxfile.py", "conftest.py", "packages", "tests", "benchmarks", "examples")
+
+
+def build_wheels(session: nox.Session, *packages: str) -> list[str]:
+    """Build wheels with the session's Python; returns their paths."""
+    out = Path(session.create_tmp()) / "wheels"
+    shutil.rmtree(out, ignore_errors=True)
+    for package in packages or PACKAGES:
+        session.run("python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(out), f"packages/{package}")
+    return [str(wheel) for wheel in sorted(out.glob("*.whl"))]
+
+
+def install_family(session: nox.Session, *requirements: str) -> None:
+    """Install all four wheels and what the session needs beside them."""
+    session.install("-q", *build_wheels(session), *requirements)
+    # From an empty directory: a package that could be imported from the tree would hide a file missing in the wheel.
+    with session.chdir(session.create_tmp()):
+        session.run("python", "-c", "import ws_core; assert 'site-packages' in ws_core.__file__, ws_core.__file__")
+
+
+def run_tests(session: nox.Session) -> None:
+    install_family(session, "-r", "tests/requirements.txt")
+    if not session.posargs:
+        session.run("python", "packages/ws-core/tests/wire/run.py")
+    session.run("python", "-m", "pytest", "-q", *session.posargs, env={"PYTHONDEVMODE": "1"})
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Build and install the wheels, run every test. `-- PATH` or any pytest argument narrows it."""
+    run_tests(session)
+
+
+def tests_on(version: str) -> None:
+    @nox.session(name=f"tests-{version}", python=version)
+    def tests_on_version(session: nox.Session) -> None:
+        run_tests(session)
+
+    tests_on_version.__doc__ = f"The same on Python {version}."
+
+
+for python in PYTHONS:
+    tests_on(python)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Build the wheels, run an echo server and a client, show round trips and the code that made them."""
+    install_family(session, "trustme", "uvloop")
+    session.run("python", "examples/demo.py", *session.posargs)
+
+
+@nox.session
+def core_only(session: nox.Session) -> None:
+    """Core's wheel alone, with its dependencies: it works, and says what to install for what it lacks."""
+    session.install("-q", *build_wheels(session, "ws-core"))
+    session.run("python", "tests/together/core_only.py")
+
+
+@nox.session
+def wire(session: nox.Session) -> None:
+    """The C tests of _wire, plain and under AddressSanitizer and UBSan."""
+    session.run("python", "packages/ws-core/tests/wire/run.py", *session.posargs)
+    session.run("python", "packages/ws-core/tests/wire/run.py", "--sanitize", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff and cython-lint; `-- --fix` repairs what can be repaired."""
+    session.install("-q", "ruff==0.17.6", "cython-lint==0.22.1")
+    session.run("ruff", "check", *session.posargs, *PURE_SOURCES)
+    session.run("ruff", "format", *([] if "--fix" in session.posargs else ["--check"]), *PURE_SOURCES)
+    sources = [str(path) for path in Path("packages/ws-core/src").rglob("*.p[yx][xd]")]
+    session.run("cython-lint", "--max-line-length=120", *sources)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy --strict on the pure packages and the examples, against the installed stubs."""
+    install_family(session, "mypy==2.4.1", "-r", "tests/requirements.txt")
+    session.run("mypy", *[f"packages/{package}/src" for package in PACKAGES if package != "ws-types"], "examples")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure beside the peers: `-- rtt`, `-- pipelined`, `-- feed`, `-- idle`."""
+    install_family(session, "-r", "benchmarks/requirements.txt")
+    for name in session.posargs[:1] or ("rtt", "pipelined", "feed", "idle"):
+        session.run("python", "-m", "benchmarks", name, *session.posargs[1:])
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build the four wheels into dist/."""
+    shutil.rmtree("dist", ignore_errors=True)
+    for wheel in build_wheels(session):
+        Path("dist").mkdir(exist_ok=True)
+        shutil.copy(wheel, "dist")
+        session.log(f"dist/{Path(wheel).name}")

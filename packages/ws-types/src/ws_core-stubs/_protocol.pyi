@@ -1,0 +1,27 @@
+# Internal: what core's own pure modules use of the compiled protocol.
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from ws_core._listener import WSListener
+from ws_core._transport import Config, WSTransport
+from ws_core.extension import TransportHook
+from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
+
+class WSProtocol(asyncio.BufferedProtocol):
+    def __init__(self, config: Config, handshake: Any) -> None: ...
+    @property
+    def transport(self) -> WSTransport: ...
+    def opened(
+        self,
+        listener: WSListener | None,
+        request: WSUpgradeRequest,
+        response: WSUpgradeResponse,
+        subprotocol: str | None,
+        tail: bytes,
+        hooks: Sequence[TransportHook],
+        rsv: int = 0,
+        transformed: int = 0,
+    ) -> None: ...
+    def feed(self, data: bytes) -> None: ...
+    def is_buffered_protocol(self) -> bool: ...
