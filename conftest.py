@@ -1,7 +1,8 @@
 """Coroutine tests, on the event loops and over the networks that their fixtures name.
 
 A test that takes `net` runs on asyncio and uvloop, plain and TLS, with aiofastnet and without: eight times. One that
-takes `plain_net` leaves out TLS, for what TLS cannot change. An `async def` test that takes neither runs on asyncio.
+takes `plain_net` leaves out TLS, for what TLS cannot change; `one_net` is one variant only. An `async def` test that
+takes none of them runs on asyncio.
 """
 
 from __future__ import annotations
@@ -42,6 +43,12 @@ def net(loop_name: str, tls: bool, fast: bool) -> Net:
 @pytest.fixture
 def plain_net(loop_name: str, fast: bool) -> Net:
     return Net(tls=False, fast=fast)
+
+
+@pytest.fixture
+def one_net() -> Net:
+    """For what no loop and no network can change: asyncio, plain, aiofastnet."""
+    return Net(tls=False, fast=True)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,12 +6,16 @@ closed, input is read and thrown away (the protocol does that), and the peer's
 end of stream ends the connection. Each wait is bounded: a peer that takes
 nothing of the backlog, or that does not close, is cut.
 
-This module knows asyncio transports; it knows no frames.
+This module knows no frames.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ws_core._transport import WSTransport
 
 #: Seconds without any progress of the backlog, or without the peer's end of stream.
 PATIENCE_S = 2.0
@@ -20,14 +24,15 @@ LIMIT_S = 60.0
 
 
 class Linger:
-    """Half-closes a transport behind its backlog and sees to its end, until it is cancelled."""
+    """Half-closes a connection behind its backlog and sees to its end, until it is cancelled."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
+    def __init__(self, connection: WSTransport, loop: asyncio.AbstractEventLoop) -> None:
+        self._connection = connection
         self._loop = loop
         self._deadline = loop.time() + LIMIT_S
-        self._backlog = transport.get_write_buffer_size()
+        self._backlog = connection.write_backlog_size
         self._timer = loop.call_later(PATIENCE_S, self._look)
+        transport = connection.underlying_transport
         if transport.can_write_eof():
             transport.write_eof()
         else:
@@ -39,9 +44,9 @@ class Linger:
         self._timer.cancel()
 
     def _look(self) -> None:
-        backlog = self._transport.get_write_buffer_size()
+        backlog = self._connection.write_backlog_size
         if backlog < self._backlog and self._loop.time() < self._deadline:
             self._backlog = backlog
             self._timer = self._loop.call_later(PATIENCE_S, self._look)
         else:
-            self._transport.abort()
+            self._connection.underlying_transport.abort()

@@ -88,6 +88,7 @@ cdef class WSTransport:
     cdef int write_bytes(self, const uint8_t *data, Py_ssize_t size) except -1
     cdef int write_masked(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1
     cdef int write_unmasked(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1
+    cdef Py_ssize_t backlog(self) except -1
     cdef int hand_over(self, object data) except -1
     cdef int flush(self) except -1
     cdef int uncork(self) except -1

@@ -336,7 +336,7 @@ cdef class WSTransport:
         """Bytes that were sent by us and not yet taken by the operating system."""
         if self.is_disconnected:
             return 0
-        return self.wr_gather_size + self.underlying_transport.get_write_buffer_size()
+        return self.wr_gather_size + self.backlog()
 
     # ---------------------------------------------------------- the way to the wire
 
@@ -435,7 +435,7 @@ cdef class WSTransport:
         if self.wr_fd < 0:
             return False
         if self.wr_backlogged:
-            if self.underlying_transport.get_write_buffer_size():
+            if self.backlog():
                 return False
             self.wr_backlogged = False
         return True
@@ -489,12 +489,19 @@ cdef class WSTransport:
             return self.hand_over(memoryview(owner)[sent:])
         return self.hand_over(PyBytes_FromStringAndSize(<const char *>payload + sent, size - sent))
 
+    cdef Py_ssize_t backlog(self) except -1:
+        """Bytes that wait in the underlying transport."""
+        try:
+            return self.underlying_transport.get_write_buffer_size()
+        except AttributeError:
+            return 0    # asyncio's TLS transport until Python 3.10, between its end and connection_lost
+
     cdef int hand_over(self, object data) except -1:
         """Give `data`, which nobody changes any more, to the underlying transport."""
         cdef Py_ssize_t limit = self.config.max_write_backlog
         self.wr_backlogged = True
         self.underlying_transport.write(data)
-        if limit >= 0 and not self.wr_closed and self.underlying_transport.get_write_buffer_size() > limit:
+        if limit >= 0 and not self.wr_closed and self.backlog() > limit:
             before = self.disconnect_reason
             self.set_reason(WSDisconnectKind.LOCAL, f"more than max_write_backlog={limit} bytes waited for the peer", None)
             try:
@@ -556,7 +563,7 @@ cdef class WSTransport:
         self.flush()
         self.wr_closed = True
         if self.is_close_frame_sent:
-            self.lingering = Linger(self.underlying_transport, self.config.loop)
+            self.lingering = Linger(self, self.config.loop)
         else:
             self.underlying_transport.close()
 
