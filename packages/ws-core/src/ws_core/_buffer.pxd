@@ -8,8 +8,6 @@ cdef class Block:
         Py_ssize_t size
         Py_ssize_t window    # offset of what the buffer protocol exports
 
-    cdef bint is_kept(self) noexcept
-
 
 cdef class LoopState:
     cdef:

@@ -17,7 +17,6 @@ from cpython.mem cimport PyMem_RawMalloc, PyMem_RawFree
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.buffer cimport PyBuffer_FillInfo
-from cpython.object cimport PyObject
 
 import threading
 from weakref import WeakKeyDictionary
@@ -26,6 +25,43 @@ cimport cython
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(object)
+
+cdef extern from *:
+    """
+    #if defined(__unix__) || defined(__APPLE__)
+    #include <sys/mman.h>
+    #endif
+
+    /* Large blocks are mapped, so that they go back to the system when they are
+     * freed. glibc keeps freed chunks of up to 32 MiB, once it has seen a few:
+     * that is what would be left behind by one large frame. Smaller ones are
+     * better off in the heap: mapping them anew would fault in every page. */
+    #define WS_MAPPED_FROM (4 * 1024 * 1024)
+
+    static void *ws_block_alloc(Py_ssize_t size)
+    {
+    #ifdef MAP_ANONYMOUS
+        if (size >= WS_MAPPED_FROM) {
+            void *data = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            return data == MAP_FAILED ? NULL : data;
+        }
+    #endif
+        return PyMem_RawMalloc((size_t)size);
+    }
+
+    static void ws_block_free(void *data, Py_ssize_t size)
+    {
+    #ifdef MAP_ANONYMOUS
+        if (data && size >= WS_MAPPED_FROM) {
+            munmap(data, (size_t)size);
+            return;
+        }
+    #endif
+        PyMem_RawFree(data);
+    }
+    """
+    void *ws_block_alloc(Py_ssize_t size)
+    void ws_block_free(void *data, Py_ssize_t size)
 
 cdef enum:
     WINDOW_SIZE = 64 * 1024      # bytes of a shared block; what one read can bring
@@ -38,19 +74,15 @@ cdef class Block:
     """Raw memory of a fixed size. Internal: only its views are seen from outside."""
 
     def __dealloc__(self):
-        PyMem_RawFree(self.data)
+        ws_block_free(self.data, self.size)
 
     def __getbuffer__(self, Py_buffer *view, int flags):
         PyBuffer_FillInfo(view, self, self.data + self.window, self.size - self.window, 0, flags)
 
-    cdef bint is_kept(self) noexcept:
-        """Whether anybody holds this block beside its owner and its owner's view."""
-        return Py_REFCNT(self) > 2
-
 
 cdef Block new_block(Py_ssize_t size):
     cdef Block block = <Block>Block.__new__(Block)
-    block.data = <uint8_t *>PyMem_RawMalloc(size)
+    block.data = <uint8_t *>ws_block_alloc(size)
     if block.data == NULL:
         raise MemoryError(f"cannot allocate {size} bytes to receive into")
     block.size = size

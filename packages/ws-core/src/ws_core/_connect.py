@@ -6,8 +6,10 @@ Knows nothing of HTTP or frames: it connects a protocol to an endpoint.
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from ssl import SSLContext
 from typing import Any, Union
@@ -31,8 +33,26 @@ def fast_net(use_aiofastnet: bool | None, loop: asyncio.AbstractEventLoop) -> An
     return aiofastnet
 
 
+# Arguments of create_connection that only TLS understands, and those that only say how to connect a socket.
+_TLS_ARGUMENTS = frozenset(
+    {
+        "server_hostname",
+        "ssl_handshake_timeout",
+        "ssl_incoming_bio_size",
+        "ssl_outgoing_bio_size",
+        "ssl_shutdown_timeout",
+    }
+)
+_SOCKET_ARGUMENTS = frozenset({"family", "flags", "happy_eyeballs_delay", "interleave", "local_addr", "proto"})
+
+
 class Connector:
-    """Connects protocols to endpoints, one way for all attempts of one ws_connect call."""
+    """
+    Connects protocols to endpoints, one way for all attempts of one ws_connect call.
+
+    An extension's ``open_connection`` gets it as ``options["connector"]`` and may use open_transport and start_tls: so
+    what it opens obeys socket_factory, use_aiofastnet and the arguments for ``loop.create_connection``.
+    """
 
     def __init__(
         self,
@@ -53,43 +73,77 @@ class Connector:
     async def connect(self, protocol: asyncio.BaseProtocol, url: WSParsedURL) -> asyncio.BaseTransport:
         """A transport to `url` that talks to `protocol`, TLS included. Leaves nothing open if it raises."""
         stream = await self._open_by_extension(url)
-        if stream is None and self._socket_factory is not None:
-            stream = await self._open_by_factory(url)
-        if isinstance(stream, asyncio.BaseTransport):
+        if stream is not None and not isinstance(stream, socket.socket):
             return await self._take_over(stream, protocol, url)
+        if stream is None:
+            stream = await self._open_by_factory(url)
         kwargs: dict[str, Any] = dict(self._kwargs)
         if url.is_secure:
             kwargs["ssl"] = True if self._ssl_context is None else self._ssl_context
-        if stream is None:
-            transport, _ = await self._create_connection(lambda: protocol, url.host, url.port, **kwargs)
-            return transport
-        if url.is_secure:
-            kwargs.setdefault("server_hostname", url.host)
-        for name in ("local_addr", "happy_eyeballs_delay", "interleave", "family", "proto", "flags"):
-            kwargs.pop(name, None)  # they say how to connect, and that is done
-        try:
-            transport, _ = await self._create_connection(lambda: protocol, sock=stream, **kwargs)
-        except BaseException:
-            stream.close()
-            raise
-        return transport
+            if stream is not None:
+                kwargs.setdefault("server_hostname", url.host)
+        return await self._connect_by_loop(protocol, url, stream, kwargs)
 
-    async def _create_connection(self, *args: Any, **kwargs: Any) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
+    async def open_transport(self, protocol: asyncio.BaseProtocol, url: WSParsedURL) -> asyncio.Transport:
+        """For extensions: a transport to the host and port of `url`, by the user's socket_factory if there is one. No
+        TLS, whatever its scheme."""
+        stream = await self._open_by_factory(url)
+        kwargs = {name: value for name, value in self._kwargs.items() if name not in _TLS_ARGUMENTS}
+        return await self._connect_by_loop(protocol, url, stream, kwargs)
+
+    async def start_tls(
+        self,
+        transport: asyncio.Transport,
+        protocol: asyncio.BaseProtocol,
+        context: SSLContext,
+        server_hostname: str,
+    ) -> asyncio.Transport:
+        """For extensions: TLS on top of `transport`, which may be TLS already. The transport that is returned talks to
+        `protocol`, whose connection_made is not called. If it raises, `transport` must be aborted by the caller."""
+        kwargs: dict[str, Any] = {
+            name: value for name, value in self._kwargs.items() if name in _TLS_ARGUMENTS and name != "server_hostname"
+        }
+        start_tls: Any = self._loop.start_tls
         if self._fast_net is not None:
-            return await self._fast_net.create_connection(self._loop, *args, **kwargs)
-        return await self._loop.create_connection(*args, **kwargs)
+            start_tls = functools.partial(self._fast_net.start_tls, self._loop)
+        secured: asyncio.Transport | None = await start_tls(
+            transport, protocol, context, server_hostname=server_hostname, **kwargs
+        )
+        if secured is None:
+            raise ConnectionResetError("the connection was lost during the TLS handshake")
+        return secured
 
-    async def _open_by_extension(self, url: WSParsedURL) -> socket.socket | asyncio.BaseTransport | None:
+    async def _connect_by_loop(
+        self, protocol: asyncio.BaseProtocol, url: WSParsedURL, sock: socket.socket | None, kwargs: dict[str, Any]
+    ) -> asyncio.Transport:
+        if sock is None:
+            return await self._create_connection(lambda: protocol, url.host, url.port, **kwargs)
+        try:
+            kwargs = {name: value for name, value in kwargs.items() if name not in _SOCKET_ARGUMENTS}
+            return await self._create_connection(lambda: protocol, sock=sock, **kwargs)
+        except BaseException:
+            sock.close()
+            raise
+
+    async def _create_connection(self, *args: Any, **kwargs: Any) -> asyncio.Transport:
+        create: Any = self._loop.create_connection
+        if self._fast_net is not None:
+            create = functools.partial(self._fast_net.create_connection, self._loop)
+        transport, _ = await create(*args, **kwargs)
+        opened: asyncio.Transport = transport
+        return opened
+
+    async def _open_by_extension(self, url: WSParsedURL) -> socket.socket | asyncio.Transport | None:
         for active in self._extensions:
-            options = dict(active.options)
-            options["socket_factory"] = self._socket_factory
+            options = {**active.options, "connector": self}
             stream = await active.extension.open_connection(url, options)
             if stream is not None:
                 return stream
         return None
 
     async def _open_by_factory(self, url: WSParsedURL) -> socket.socket | None:
-        assert self._socket_factory is not None
+        if self._socket_factory is None:
+            return None
         made = self._socket_factory(url)
         sock = await made if inspect.isawaitable(made) else made
         if sock is None:
@@ -104,30 +158,18 @@ class Connector:
         return sock
 
     async def _take_over(
-        self, transport: asyncio.BaseTransport, protocol: asyncio.BaseProtocol, url: WSParsedURL
-    ) -> asyncio.BaseTransport:
-        """Put `protocol`, behind TLS if the URL says so, on a transport that somebody else has opened."""
-        assert isinstance(transport, asyncio.Transport)
+        self, transport: asyncio.Transport, protocol: asyncio.BaseProtocol, url: WSParsedURL
+    ) -> asyncio.Transport:
+        """Put `protocol`, behind TLS if the URL says so, on a transport that an extension has opened."""
         try:
             if not url.is_secure:
                 transport.set_protocol(protocol)
                 protocol.connection_made(transport)
                 transport.resume_reading()
                 return transport
-            import ssl
-
             context = self._ssl_context or ssl.create_default_context()
-            names = ("ssl_handshake_timeout", "ssl_shutdown_timeout")
-            kwargs = {name: self._kwargs[name] for name in names if name in self._kwargs}
-            kwargs["server_hostname"] = self._kwargs.get("server_hostname", url.host)
-            start_tls: Any = self._loop.start_tls
-            if self._fast_net is not None:
-                import functools
-
-                start_tls = functools.partial(self._fast_net.start_tls, self._loop)
-            secured: asyncio.Transport | None = await start_tls(transport, protocol, context, **kwargs)
-            if secured is None:
-                raise ConnectionResetError("the connection was lost during the TLS handshake")
+            server_hostname = self._kwargs.get("server_hostname", url.host)
+            secured = await self.start_tls(transport, protocol, context, server_hostname)
             protocol.connection_made(secured)
             return secured
         except BaseException:

@@ -40,10 +40,15 @@ cdef class WSListener:
 
     cpdef send_user_specific_ping(self, WSTransport transport):
         """Auto-ping wants to know whether the peer lives. By default ``transport.send_ping()``."""
+        # A None would pass as a WSTransport, and its vtable is none.
+        if transport is None:
+            raise TypeError("transport must be a WSTransport, not None")
         transport.send_ping()
 
     cpdef is_user_specific_pong(self, WSFrame frame):
         """Whether `frame` answers a ping of auto-ping; then on_ws_frame does not get it. By default: a PONG does."""
+        if frame is None:
+            raise TypeError("frame must be a WSFrame, not None")
         return frame.first & WL_OPCODE_MASK == WL_OP_PONG
 
     cpdef pause_writing(self):
@@ -54,6 +59,8 @@ cdef class WSListener:
 
     cpdef on_write_backlog(self, WSTransport transport):
         """More than ``max_write_backlog`` bytes wait for the peer. By default the connection is cut."""
+        if transport is None:
+            raise TypeError("transport must be a WSTransport, not None")
         transport.disconnect(graceful=False)
 
 

@@ -60,7 +60,8 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
     ``connection_lost(exc)``, and calls :meth:`opened` when the upgrade is done.
     """
 
-    def __init__(self, Config config not None, handshake):
+    # __cinit__, not __init__: an object without its config must not exist, whoever makes it.
+    def __cinit__(self, Config config not None, handshake):
         self.config = config
         self.shared = config.shared
         self.handshake = handshake
@@ -69,7 +70,7 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
 
     def connection_made(self, underlying):
         cdef WSTransport transport
-        if self.transport is not None or self.handshake is None:
+        if self.transport is not None or self.handshake is None or self.state != HANDSHAKE:
             raise RuntimeError("a WSProtocol serves one connection")
         sock = underlying.get_extra_info("socket")
         transport = <WSTransport>WSTransport.__new__(WSTransport)
@@ -100,6 +101,10 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
             if nbytes < 0:
                 raise ValueError("nbytes must not be negative")
             return
+        if self.transport is None:
+            if self.state == LOST:
+                return
+            raise RuntimeError("buffer_updated() was called before connection_made()")
         if self.in_batch:
             raise RuntimeError("buffer_updated() was called while the frames of the last one are dispatched")
         block = self.rd_own
@@ -136,6 +141,9 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         transport.lost()
         if exc is not None:
             transport.set_reason(WSDisconnectKind.NETWORK_ERROR, f"{type(exc).__name__}: {exc}", exc)
+        elif transport.is_secure:
+            # A TLS stream that is cut without close_notify: not every TLS layer reports that as its end.
+            transport.set_reason(WSDisconnectKind.PEER, "the peer ended the TLS stream without a CLOSE frame", None)
         else:
             transport.set_reason(WSDisconnectKind.LOCAL, "the underlying transport was closed", None)
         if self.config.debug is not None:
@@ -159,7 +167,8 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
             if handshake is not None:
                 handshake.connection_lost(exc)
         finally:
-            # The listener often holds the transport: let go of each other here.
+            # The listener often holds the transport, and loops keep protocols: let go of each other here.
+            self.transport = None
             self.listener = None
             self.py_on_frame = None
             self.py_on_frames = None
@@ -173,6 +182,8 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
 
     def pause_writing(self):
         cdef WSTransport transport = self.transport
+        if transport is None:
+            return
         transport.wr_paused = True
         if self.listener is None or transport.wr_closed:
             return
@@ -183,6 +194,8 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
 
     def resume_writing(self):
         cdef WSTransport transport = self.transport
+        if transport is None:
+            return
         transport.wr_paused = False
         transport.wake_drain_waiters(None)
         if self.listener is None or transport.wr_closed:
@@ -205,8 +218,8 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         """
         cdef WSTransport transport = self.transport
         cdef HookChain chain
-        if self.state != HANDSHAKE:
-            raise RuntimeError("the connection is open or gone")
+        if self.state != HANDSHAKE or transport is None:
+            raise RuntimeError("the connection is open or gone, or was not made yet")
         if not isinstance(listener, WSListener):
             raise TypeError(f"a listener must derive from WSListener, {listener!r} does not")
         self.listener = listener

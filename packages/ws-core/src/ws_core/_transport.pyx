@@ -79,7 +79,8 @@ cdef object _CLOSE_TIMEOUT_S = 5.0
 cdef class Config:
     """What the connections of one ws_connect call or of one server have in common. Internal."""
 
-    def __init__(self, loop, logger, *, is_client_side, disconnect_on_exception, enable_auto_pong, strict, cork,
+    # __cinit__, not __init__: an object without these must not exist, whoever makes it.
+    def __cinit__(self, loop, logger, *, is_client_side, disconnect_on_exception, enable_auto_pong, strict, cork,
                  max_frame_size, read_buffer_init_size, max_write_backlog, debug):
         self.loop = loop
         self.logger = logger
@@ -100,6 +101,9 @@ cdef class _Cork:
     """The context manager of WSTransport.cork()."""
 
     cdef WSTransport transport
+
+    def __cinit__(self, WSTransport transport not None):
+        self.transport = transport
 
     def __enter__(self):
         self.transport.check_thread("cork")
@@ -309,11 +313,8 @@ cdef class WSTransport:
         The frames of a callback's answers are gathered already (see the ``cork`` option); this does the same for
         any other code. May be nested; may be held over an ``await``.
         """
-        cdef _Cork cork
         self.check_thread("cork")
-        cork = <_Cork>_Cork.__new__(_Cork)
-        cork.transport = self
-        return cork
+        return _Cork(self)
 
     async def drain(self):
         """
@@ -685,6 +686,7 @@ cdef class WSTransport:
             self.close_waiter.set_result(None)
         if self.lingering is not None:
             self.lingering.cancel()
+            self.lingering = None
         return 0
 
     # ------------------------------------------------------------- everything else

@@ -40,6 +40,8 @@ class TransportHook:
     listener's would.
     """
 
+    __slots__ = ()  # so that a subclass may do without a __dict__: there is a hook for each connection
+
     #: The message types that on_frame wants to see.
     opcodes: Iterable[int] = frozenset(WSMsgType)
 
@@ -78,7 +80,15 @@ class Extension:
     async def open_connection(
         self, endpoint: WSParsedURL, options: dict[str, Any]
     ) -> socket.socket | asyncio.Transport | None:
-        """Client: a connected socket, or an asyncio transport, that leads to `endpoint`; None: not my business."""
+        """
+        Client: a connected socket, or an asyncio transport, that leads to `endpoint`; None: not my business.
+
+        TLS with `endpoint` itself is core's. A transport must be paused and its protocol hold no bytes: core sets its
+        own. ``options["connector"]`` opens connections the way the user asked for (socket_factory, use_aiofastnet,
+        arguments for ``loop.create_connection``): ``await connector.open_transport(protocol, url)``, and
+        ``await connector.start_tls(transport, protocol, context, server_hostname)`` on top of any transport.
+        Whatever it raises ends ws_connect as it is; then, or if it is cancelled, it must leave nothing open.
+        """
         return None
 
     def attach(self, transport: WSTransport, options: dict[str, Any]) -> TransportHook | None:

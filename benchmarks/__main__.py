@@ -1,0 +1,36 @@
+"""The command line: ``python -m benchmarks NAME [--quick] [--json FILE]`` from the root of the repository.
+
+A new benchmark is a module with add_options(parser) and run(options) -> Report, and a name in BENCHMARKS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+BENCHMARKS = ("rtt", "pipelined", "feed", "idle", "instructions")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Peers are measured in the same run.")
+    commands = parser.add_subparsers(dest="name", required=True, metavar="|".join(BENCHMARKS))
+    for name in BENCHMARKS:
+        module = importlib.import_module(f"benchmarks.{name}")
+        command = commands.add_parser(name, help=(module.__doc__ or "").splitlines()[0], description=module.__doc__)
+        command.add_argument("--quick", action="store_true", help="under a minute, with wider quartiles")
+        command.add_argument("--json", type=Path, metavar="FILE", help="write the result there, too")
+        command.add_argument("--only", metavar="WORDS", help="contenders whose label holds one of these words, e.g. ws_core,picows")
+        module.add_options(command)
+        command.set_defaults(run=module.run)
+    options = parser.parse_args()
+    report = options.run(options)
+    report.print()
+    if options.json is not None:
+        report.save(options.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""feed: a server pushes small frames as fast as they are taken; what does receiving one cost the client?"""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks.harness.children import Cores, Family
+from benchmarks.harness.compare import add_table
+from benchmarks.harness.contenders import FLOOR, contenders
+from benchmarks.harness.lanes import Clients
+from benchmarks.harness.programs import programs
+from benchmarks.harness.report import Report
+from benchmarks.harness.rounds import interleave
+
+BUDGET_S = {"quick": 40, "full": 150}
+ACCESS = {
+    "feed-none": "the payload is not looked at",
+    "feed-bytes": "BINARY, the payload becomes bytes",
+    "feed-str": "TEXT, the payload becomes str",
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--size", type=int, default=128, help="payload size in bytes (128)")
+
+
+def run(options: argparse.Namespace) -> Report:
+    report = Report("feed", {"size": options.size, "quick": options.quick})
+    share_s = BUDGET_S["quick" if options.quick else "full"] / len(ACCESS)
+    with programs() as built, Family(built, Cores()) as family:
+        clients = Clients(family, contenders(options.only))
+        for access, text in ACCESS.items():
+            # The floor counts frames and never looks inside: it stands beside all three.
+            lanes = clients.lanes(access, options.size)
+            interleave(list(lanes.values()), share_s)
+            add_table(report, f"client, feed of {options.size} B frames: {text}", lanes, lanes[FLOOR],
+                      side="client", access=access, size=options.size)
+    return report

@@ -1,0 +1,1 @@
+"""What every benchmark shares: children, rounds, figures, reports. Knows no library and no scenario."""

@@ -1,0 +1,50 @@
+"""Who takes part. A new peer: a module in peers/ and a line here."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import NamedTuple
+
+
+class Contender(NamedTuple):
+    library: str  # a module of peers/ knows it; "c" is the floor
+    loop: str
+
+    @property
+    def label(self) -> str:
+        return "C floor (epoll)" if self.library == "c" else f"{self.library} {self.loop}"
+
+
+FLOOR = Contender("c", "epoll")
+
+# "+loop": on the event loop's own transports instead of aiofastnet's.
+LIBRARIES = ("ws_core", "picows", "ws_core+loop", "picows+loop", "aiohttp", "websockets")
+LOOPS = ("asyncio", "uvloop")
+
+# Transports with a protocol that does nothing: what a connection costs before any WebSocket library.
+BARE = ("bare aiofastnet", "bare loop")
+
+_MODULES = {"bare aiofastnet": "aiofastnet", "bare loop": "asyncio"}
+
+
+def contenders(only: str | None, libraries: tuple[str, ...] = LIBRARIES) -> list[Contender]:
+    """Everybody who is installed and whose label contains one of the words of `only`; the floor always."""
+    found = [FLOOR]
+    for loop in LOOPS:
+        if importlib.util.find_spec(loop) is None:
+            continue
+        for library in libraries:
+            module = _MODULES.get(library, library.split("+")[0])
+            contender = Contender(library, loop)
+            if importlib.util.find_spec(module) is not None and _wanted(contender, only):
+                found.append(contender)
+    return found
+
+
+def reference(contender: Contender) -> Contender:
+    """Whom it is compared with: picows in the same setting."""
+    return Contender("picows+loop" if contender.library.endswith("+loop") else "picows", contender.loop)
+
+
+def _wanted(contender: Contender, only: str | None) -> bool:
+    return only is None or any(word in contender.label for word in only.split(","))

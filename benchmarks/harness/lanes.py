@@ -1,0 +1,50 @@
+"""Puts contenders on lanes: a measured client against the C server, or a measured server under the C driver."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+
+from benchmarks.harness.children import Answer, Child, Family
+from benchmarks.harness.contenders import Contender
+from benchmarks.harness.rounds import Lane
+
+
+class Clients:
+    """Every contender's client, each with its connections to one C server on the peers' core."""
+
+    def __init__(self, family: Family, contenders: Iterable[Contender]):
+        self._port = family.peer("server").greeting["port"]
+        self._children = {each: family.measured("client", each.library, each.loop) for each in contenders}
+
+    def lanes(self, mode: str, size: int, length: int = 1) -> dict[Contender, Lane]:
+        """A fresh connection in `mode` for everybody who knows it."""
+        lanes = {}
+        for contender, child in self._children.items():
+            answer = child.ask(f"connect {self._port} {mode}")
+            if "id" not in answer:
+                continue  # this one has no such way of receiving
+            run = functools.partial(_run, child, answer["id"], size, length, 0)
+            lanes[contender] = Lane(contender.label, run, "cpu", length)
+        return lanes
+
+
+class Servers:
+    """Every contender's echo server on the measured core, and the C driver with a connection to each."""
+
+    def __init__(self, family: Family, contenders: Iterable[Contender]):
+        self._driver = family.peer("driver")
+        self._children = {each: family.measured("server", each.library, each.loop) for each in contenders}
+
+    def lanes(self, mode: str, size: int, length: int = 1) -> dict[Contender, Lane]:
+        lanes = {}
+        for contender, child in self._children.items():
+            number = self._driver.ask(f"connect {child.greeting['port']} {mode}")["id"]
+            self._driver.ask(f"check {number} {size}")
+            run = functools.partial(_run, self._driver, number, size, length, child.pid)
+            lanes[contender] = Lane(contender.label, run, "watched", length)
+        return lanes
+
+
+def _run(child: Child, number: int, size: int, length: int, watched: int, count: int) -> Answer:
+    return child.ask(f"run {number} {count} {size} {length} {watched}")

@@ -1,0 +1,123 @@
+"""idle: what a connection that does nothing costs its server in memory, at 5,000 of them."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+from pathlib import Path
+
+from benchmarks.harness.children import Child, Cores, Family
+from benchmarks.harness.contenders import BARE, LIBRARIES, Contender, contenders
+from benchmarks.harness.figures import figure
+from benchmarks.harness.programs import programs
+from benchmarks.harness.report import Report, spread
+
+ROUNDS = {"quick": 1, "full": 3}
+WARM_UP = 50  # connections before the first look, so that what is made once is not counted
+STAGES = ("upgraded", "after a message")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--connections", type=int, default=5000, help="how many (5000)")
+    parser.add_argument("--size", type=int, default=256, help="size of the one message that each echoes, in bytes (256)")
+
+
+def run(options: argparse.Namespace) -> Report:
+    count = options.connections
+    _raise_descriptor_limit(count + 1000)
+    report = Report("idle", {"connections": count, "size": options.size, "quick": options.quick})
+    entrants = contenders(options.only, LIBRARIES + BARE)
+    samples: dict[Contender, list[tuple[float, float]]] = {each: [] for each in entrants}
+    censuses: dict[Contender, object] = {}
+    with programs() as built:
+        for number in range(ROUNDS["quick" if options.quick else "full"]):
+            for contender in entrants if number % 2 == 0 else reversed(entrants):
+                # A fresh process each time: memory once taken does not come back.
+                with Family(built, Cores()) as family:
+                    server = family.measured("server", contender.library, contender.loop)
+                    driver = family.peer("driver")
+                    samples[contender].append(_measure(server, driver, count, options.size))
+                    if contender.library.startswith("ws_core") and contender not in censuses:
+                        censuses[contender] = server.ask_json("census")
+                    driver.ask("crowd-close")
+    _memory_table(report, samples)
+    for contender, census in censuses.items():
+        _census_table(report, contender, census, count + WARM_UP)
+    return report
+
+
+def _measure(server: Child, driver: Child, count: int, size: int) -> tuple[float, float]:
+    """Private bytes a connection: after the upgrade, and after one message on each."""
+    port = server.greeting["port"]
+    driver.ask(f"crowd {port} {WARM_UP}")
+    driver.ask(f"crowd-echo {size}")
+    before = _private_bytes(server)
+    driver.ask(f"crowd {port} {count}", timeout_s=120)
+    upgraded = _private_bytes(server)
+    driver.ask(f"crowd-echo {size}", timeout_s=120)
+    used = _private_bytes(server)
+    return (upgraded - before) / count, (used - before) / count
+
+
+def _private_bytes(server: Child) -> int:
+    """What would be free if the process ended: Private_Clean and Private_Dirty of smaps_rollup."""
+    server.ask("settle")
+    total = 0
+    for line in Path(f"/proc/{server.pid}/smaps_rollup").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name in ("Private_Clean", "Private_Dirty"):
+            total += int(value.split()[0]) * 1024
+    return total
+
+
+def _raise_descriptor_limit(needed: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise SystemExit(f"{needed} descriptors are needed and the hard limit is {hard}: use --connections")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed) if soft != resource.RLIM_INFINITY else soft, hard))
+
+
+def _memory_table(report: Report, samples: dict[Contender, list[tuple[float, float]]]) -> None:
+    table = report.table("server, private KiB an idle connection", ["contender", *STAGES, "over its bare transport", "runs"])
+    used = {contender: figure([pair[1] for pair in pairs]) for contender, pairs in samples.items()}
+    for contender, pairs in samples.items():
+        upgraded = figure([pair[0] for pair in pairs])
+        bare = used.get(_bare(contender))
+        over = None if bare is None or contender.library in (*BARE, "c") else used[contender].median - bare.median
+        table.rows.append(
+            [
+                contender.label,
+                spread(upgraded.scaled(1 / 1024), 2),
+                spread(used[contender].scaled(1 / 1024), 2),
+                "" if over is None else f"{over / 1024:.2f}",
+                str(len(pairs)),
+            ]
+        )
+        report.row(
+            library=contender.library,
+            loop=contender.loop,
+            upgraded_bytes=upgraded._asdict(),
+            used_bytes=used[contender]._asdict(),
+            over_bare_transport_bytes=over,
+            samples=pairs,
+        )
+
+
+def _bare(contender: Contender) -> Contender:
+    """The transport that this contender stands on, alone."""
+    on_aiofastnet = contender.library in ("ws_core", "picows")
+    return Contender("bare aiofastnet" if on_aiofastnet else "bare loop", contender.loop)
+
+
+def _census_table(report: Report, contender: Contender, census: object, connections: int) -> None:
+    assert isinstance(census, list)
+    table = report.table(
+        f"{contender.label}: Python objects by type (sys.getsizeof; memory that C code takes for itself is not in it)",
+        ["type", "objects a connection", "bytes a connection"],
+    )
+    for name, number, size in census:
+        if size / connections >= 16:
+            table.rows.append([name, f"{number / connections:.2f}", f"{size / connections:.0f}"])
+    report.document.setdefault("census", []).append(
+        {"library": contender.library, "loop": contender.loop, "connections": connections, "types": census}
+    )

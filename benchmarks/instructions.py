@@ -1,0 +1,3 @@
+"""x"""
+def add_options(p): pass
+def run(o): pass

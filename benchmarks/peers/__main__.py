@@ -1,0 +1,109 @@
+"""One contender: ``python -m benchmarks.peers client|server LIBRARY LOOP``, driven by lines on standard input.
+
+client: ``connect PORT MODE`` -> ``ok id=N``; ``run ID COUNT SIZE LENGTH PID`` -> ``ok wall= cpu= user= sys=``
+server: greets with ``ok port=N``
+both:   ``begin``, ``end`` (the meter), ``settle`` (collect garbage), ``census`` (see census.py)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import os
+import resource
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from benchmarks.peers.meter import Meter
+
+MODULES = {
+    "ws_core": ("callbacks", {}),
+    "picows": ("callbacks", {}),
+    "ws_core+loop": ("callbacks", {"use_aiofastnet": False}),
+    "picows+loop": ("callbacks", {"use_aiofastnet": False}),
+    "websockets": ("websockets_peer", {}),
+    "aiohttp": ("aiohttp_peer", {}),
+    "bare aiofastnet": ("bare", {}),
+    "bare loop": ("bare", {}),
+}
+
+
+async def commands() -> AsyncIterator[list[str]]:
+    """Lines from standard input until it ends, read by the event loop like anything else."""
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[str | None] = asyncio.Queue()
+    rest = b""
+
+    def readable() -> None:
+        nonlocal rest
+        data = os.read(0, 4096)
+        if not data:
+            loop.remove_reader(0)
+            lines.put_nowait(None)
+        *whole, rest = (rest + data).split(b"\n")
+        for line in whole:
+            lines.put_nowait(line.decode())
+
+    loop.add_reader(0, readable)
+    while (line := await lines.get()) is not None:
+        yield line.split()
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+async def main(role: str, library: str) -> None:
+    module_name, settings = MODULES[library]
+    library_peer: Any = importlib.import_module(f"benchmarks.peers.{module_name}").make(library, settings)
+    meter = Meter()
+    connections: list[Any] = []
+    say(f"ok port={await library_peer.serve()}" if role == "server" else "ok")
+    async for name, *words in commands():
+        if name == "connect":
+            connection = await library_peer.connect(int(words[0]), words[1])
+            if connection is None:
+                say("ok")
+            else:
+                connections.append(connection)
+                say(f"ok id={len(connections) - 1}")
+        elif name == "run":
+            number, count, size, length = map(int, words[:4])
+            meter.start()
+            await connections[number].run(count, size, length)
+            say(meter.stop())
+        elif name == "begin":
+            meter.start()
+            say("ok")
+        elif name == "end":
+            say(meter.stop())
+        elif name == "settle":
+            gc.collect()
+            say("ok")
+        elif name == "census":
+            from benchmarks.peers.census import census
+
+            say(f"ok {census()}")
+        else:
+            say(f"error unknown command {name}")
+    os._exit(0)  # the runner waits, and nothing here needs a farewell
+
+
+def start(role: str, library: str, loop_name: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if loop_name == "uvloop":
+        import uvloop
+
+        loop = uvloop.new_event_loop()
+    else:
+        loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    loop.run_until_complete(main(role, library))
+
+
+if __name__ == "__main__":
+    start(*sys.argv[1:])

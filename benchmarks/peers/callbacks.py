@@ -1,0 +1,123 @@
+"""ws_core and picows, whose listeners look alike: the same code measures both."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+
+class Peer:
+    def __init__(self, lib: Any, settings: dict[str, Any]):
+        self._lib = lib
+        self._settings = settings
+        self._listeners = _listeners(lib)
+
+    async def connect(self, port: int, mode: str) -> Any:
+        path = "feed" if mode.startswith("feed") else "echo"
+        _, listener = await self._lib.ws_connect(
+            self._listeners[mode], f"ws://127.0.0.1:{port}/{path}", **self._settings
+        )
+        return listener
+
+    async def serve(self) -> int:
+        echo = self._listeners["echo"]
+        self._server = await self._lib.ws_create_server(lambda request: echo(), "127.0.0.1", 0, **self._settings)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+
+def make(library: str, settings: dict[str, Any]) -> Peer:
+    return Peer(importlib.import_module(library.split("+")[0]), settings)
+
+
+def _listeners(lib: Any) -> dict[str, Callable[[], Any]]:
+    """Classes that derive from this library's WSListener."""
+    BINARY = lib.WSMsgType.BINARY
+
+    class Echo(lib.WSListener):  # type: ignore[misc]
+        def on_ws_frame(self, transport: Any, frame: Any) -> None:
+            transport.send(BINARY, frame.get_payload_as_bytes())
+
+    class Client(lib.WSListener):  # type: ignore[misc]
+        transport: Any
+
+        def on_ws_connected(self, transport: Any) -> None:
+            self.transport = transport
+
+        def prepare(self, size: int) -> asyncio.Future[None]:
+            self.message = bytes(size)
+            self.done = asyncio.get_running_loop().create_future()
+            return self.done
+
+    class RTT(Client):
+        async def run(self, count: int, size: int, length: int) -> None:
+            done = self.prepare(size)
+            self.left = count
+            self.transport.send(BINARY, self.message)
+            await done
+
+        def on_ws_frame(self, transport: Any, frame: Any) -> None:
+            frame.get_payload_as_bytes()
+            self.left -= 1
+            if self.left:
+                transport.send(BINARY, self.message)
+            else:
+                self.done.set_result(None)
+
+    class Burst(Client):
+        async def run(self, count: int, size: int, length: int) -> None:
+            done = self.prepare(size)
+            self.bursts = count
+            self.length = length
+            self.send_burst()
+            await done
+
+        def send_burst(self) -> None:
+            self.left = self.length
+            send, message = self.transport.send, self.message
+            for _ in range(self.length):
+                send(BINARY, message)
+
+        def on_ws_frame(self, transport: Any, frame: Any) -> None:
+            frame.get_payload_as_bytes()
+            self.left -= 1
+            if not self.left:
+                self.bursts -= 1
+                if self.bursts:
+                    self.send_burst()
+                else:
+                    self.done.set_result(None)
+
+    class Feed(Client):
+        opcode = int(BINARY)
+
+        async def run(self, count: int, size: int, length: int) -> None:
+            done = self.prepare(0)
+            self.left = count
+            self.transport.send(lib.WSMsgType.TEXT, f"{count} {size} {self.opcode}".encode())
+            await done
+
+        def on_ws_frame(self, transport: Any, frame: Any) -> None:
+            self.left -= 1
+            if not self.left:
+                self.done.set_result(None)
+
+    class FeedBytes(Feed):
+        def on_ws_frame(self, transport: Any, frame: Any) -> None:
+            frame.get_payload_as_bytes()
+            self.left -= 1
+            if not self.left:
+                self.done.set_result(None)
+
+    class FeedStr(Feed):
+        opcode = int(lib.WSMsgType.TEXT)
+
+        def on_ws_frame(self, transport: Any, frame: Any) -> None:
+            frame.get_payload_as_utf8_text()
+            self.left -= 1
+            if not self.left:
+                self.done.set_result(None)
+
+    return {"echo": Echo, "rtt": RTT, "burst": Burst, "feed-none": Feed, "feed-bytes": FeedBytes, "feed-str": FeedStr}

@@ -1,0 +1,52 @@
+"""The websockets package, its asyncio implementation: no compression, no keepalive pings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection, serve
+
+_OPTIONS: dict[str, Any] = {"compression": None, "ping_interval": None}
+
+
+class Peer:
+    async def connect(self, port: int, mode: str) -> Connection | None:
+        if mode == "feed-none":
+            return None  # recv() always makes an object of the payload
+        path = "feed" if mode.startswith("feed") else "echo"
+        return Connection(await connect(f"ws://127.0.0.1:{port}/{path}", proxy=None, **_OPTIONS), mode)
+
+    async def serve(self) -> int:
+        self._server = await serve(_echo, "127.0.0.1", 0, **_OPTIONS)
+        port: int = next(iter(self._server.sockets)).getsockname()[1]
+        return port
+
+
+async def _echo(connection: ServerConnection) -> None:
+    async for message in connection:
+        await connection.send(message)
+
+
+class Connection:
+    def __init__(self, connection: ClientConnection, mode: str):
+        self._connection = connection
+        self._mode = mode
+
+    async def run(self, count: int, size: int, length: int) -> None:
+        send, recv = self._connection.send, self._connection.recv
+        if self._mode.startswith("feed"):
+            await send(f"{count} {size} {1 if self._mode == 'feed-str' else 2}")
+            for _ in range(count):
+                await recv()
+            return
+        message = bytes(size)
+        for _ in range(count):
+            for _ in range(length):
+                await send(message)
+            for _ in range(length):
+                await recv()
+
+
+def make(library: str, settings: dict[str, Any]) -> Peer:
+    return Peer()

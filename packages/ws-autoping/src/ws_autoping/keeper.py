@@ -1,0 +1,159 @@
+"""What watches one connection: it asks its policy, pings, and sees to the end of a peer that is gone."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ws_core import TransportHook, WSAutoPingStrategy, WSFrame, WSListener, WSMsgType, WSTransport
+
+from ws_autoping import _core
+from ws_autoping.pings import Pings, pings_of
+from ws_autoping.policy import Action, Policy, make_policy
+from ws_autoping.scheduler import Scheduler
+
+__all__ = ["Keeper"]
+
+#: A wake-up may come late by this part of the shorter timeout; so connections share their wake-ups.
+_GRID = 1 / 64
+#: Seconds. What waits for "now" waits at least for the loop to read what there is.
+_LEAST_WAIT_S = 0.001
+#: Pings whose answer is still worth something, for a peer that sends data but no PONGs.
+_REMEMBERED = 8
+
+
+class Keeper(TransportHook):
+    """The keepalive of one connection. It sees no frames: what it must know of life, core notes at each read."""
+
+    __slots__ = ("_due", "_grid_s", "_left", "_pinger", "_policy", "_scheduler", "_transport")
+
+    def __init__(self, scheduler: Scheduler, strategy: WSAutoPingStrategy, idle_s: float, reply_s: float) -> None:
+        self._scheduler = scheduler
+        self._grid_s = min(idle_s, reply_s) * _GRID
+        self._policy: Policy = make_policy(strategy, idle_s, reply_s, scheduler.clock())
+        self._transport: WSTransport | None = None
+        self._pinger: _StandardPing | _UserPing | None = None
+        self._due = 0.0
+        # Bytes that had left when last looked at, if there was a backlog then.
+        self._left: int | None = None
+
+    def on_open(self, transport: WSTransport) -> None:
+        self._transport = transport
+        now = self._scheduler.clock()
+        self._follow(transport, now, now)  # the upgrade has come just now, which core does not count as data
+
+    def on_user_pong(self, transport: WSTransport) -> None:
+        if isinstance(self._pinger, _UserPing):
+            self._pinger.pong(transport)
+
+    def on_close(self, transport: WSTransport) -> None:
+        self._scheduler.remove(self, self._due)
+        self._transport = None
+        self._pinger = None
+
+    def wake(self, now: float) -> None:
+        """The scheduler: it is time."""
+        transport = self._transport
+        if transport is None or transport.underlying_transport.is_closing():
+            return  # the end is under way, on_close is still to come
+        self._follow(transport, now, now if self._must_not_judge(transport) else _core.heard_at(transport))
+
+    def _must_not_judge(self, transport: WSTransport) -> bool:
+        """Whether silence means nothing now, since the peer's answer cannot be here yet."""
+        # A ping waits behind the backlog. As long as that moves, somebody takes it.
+        before, (left, more) = self._left, _core.backlog(transport)
+        self._left = left if more else None
+        if before is not None and left > before:
+            return True
+        return not _core.is_listening(transport)
+
+    def _follow(self, transport: WSTransport, now: float, heard_at: float) -> None:
+        action, when = self._policy.decide(now, heard_at)
+        if action is Action.GIVE_UP:
+            _core.give_up(transport, f"no byte came within {self._policy.reply_s:g} seconds after a ping")
+            return
+        if action is Action.PING:
+            self._ping(transport)
+        # The listener's ping may have ended the connection, with on_close and all.
+        if self._transport is not None:
+            self._due = self._scheduler.add(self, max(when, now + _LEAST_WAIT_S), self._grid_s)
+
+    def _ping(self, transport: WSTransport) -> None:
+        if self._pinger is None:
+            listener = _core.listener_of(transport)
+            custom = ("send_user_specific_ping", "is_user_specific_pong")
+            if any(_core.is_overridden(listener, method) for method in custom):
+                self._pinger = _UserPing(listener)
+            else:
+                self._pinger = _StandardPing()
+        self._pinger.send(transport)
+
+
+class _StandardPing:
+    """A PING with an id; its PONG is matched, timed and not shown to the listener."""
+
+    __slots__ = ("_ids", "_pings")
+
+    def __init__(self) -> None:
+        self._pings: Pings | None = None
+        # Unanswered ones. Their ids tell late answers apart, so these count, too.
+        self._ids: deque[bytes] = deque()
+
+    def send(self, transport: WSTransport) -> None:
+        if self._pings is None:
+            self._pings = pings_of(transport)
+        if len(self._ids) == _REMEMBERED:
+            self._pings.forget(self._ids.popleft())
+        self._ids.append(self._pings.send(transport, _nobody_waits))
+
+
+def _nobody_waits(outcome: object) -> None:
+    """The time goes into the record; life was noted by core."""
+
+
+class _UserPing(TransportHook):
+    """
+    A ping of the listener's making. The listener is shown frames until it recognises the pong, or says so.
+
+    As a hook it is attached only while a pong is expected: at other times frames cost nothing. CLOSE and PING are
+    never a pong.
+    """
+
+    def __init__(self, listener: WSListener) -> None:
+        self._listener = listener
+        self._pings: Pings | None = None
+        if _core.is_overridden(listener, "is_user_specific_pong"):
+            self.opcodes = frozenset({WSMsgType.CONTINUATION, WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PONG})
+        else:
+            self.opcodes = frozenset({WSMsgType.PONG})
+        self._expecting = False
+        # None: the round trip cannot be told, since a second ping went out before the first pong.
+        self._sent_at: float | None = None
+
+    def send(self, transport: WSTransport) -> None:
+        if self._pings is None:
+            self._pings = pings_of(transport)
+        if self._expecting:
+            self._sent_at = None  # as in Karn's algorithm, RFC 6298 section 3
+        else:
+            transport.add_hook(self)
+            self._expecting = True
+            self._sent_at = _core.clock()
+        try:
+            self._listener.send_user_specific_ping(transport)
+        except Exception as exc:
+            _core.call_failed(transport, "send_user_specific_ping", exc)
+
+    def on_frame(self, transport: WSTransport, frame: WSFrame) -> WSFrame | None:
+        if not self._listener.is_user_specific_pong(frame):
+            return frame
+        self.pong(transport)
+        return None
+
+    def pong(self, transport: WSTransport) -> None:
+        """The listener has recognised a pong."""
+        if not self._expecting:
+            return
+        self._expecting = False
+        transport.remove_hook(self)
+        if self._sent_at is not None and self._pings is not None:
+            self._pings.record.add(max(_core.heard_at(transport) - self._sent_at, 0.0))

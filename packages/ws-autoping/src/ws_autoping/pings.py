@@ -1,0 +1,134 @@
+"""PINGs that carry an id, and the PONGs that answer them.
+
+One Pings object hangs on a connection as a hook that sees nothing but PONGs,
+from its first measurement on. Any number of callers wait in it, each for ids
+of its own; every answered ping goes into the connection's RTTRecord. PONGs
+that answer nobody's id here pass on to the listener.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Callable
+
+from ws_core import TransportHook, WSFrame, WSMsgType, WSTransport
+
+from ws_autoping._core import clock, heard_at
+from ws_autoping.rtt import RTTRecord, RTTStats
+
+__all__ = ["Pings", "measure_roundtrip_time", "pings_of", "rtt_stats"]
+
+_USER_DATA = "ws_autoping"
+
+# A payload is this and 8 bytes of number. The first part belongs to this
+# process: a PONG that starts with it is an answer, if perhaps a late one.
+_MARK = os.urandom(4)
+_numbers = itertools.count(1)
+
+#: Called with the round-trip time in seconds, or with what made it impossible.
+Answered = Callable[[float | ConnectionResetError], None]
+
+
+class Pings(TransportHook):
+    """The open pings of one connection and what has been learned from the answered ones."""
+
+    opcodes = frozenset({WSMsgType.PONG})
+
+    def __init__(self) -> None:
+        self.record = RTTRecord()
+        self._open: dict[bytes, tuple[float, Answered]] = {}
+
+    def send(self, transport: WSTransport, answered: Answered) -> bytes:
+        """Send a PING; `answered` is called once, unless `forget` is called with the returned id before."""
+        ping_id = _MARK + next(_numbers).to_bytes(8, "big")
+        self._open[ping_id] = (clock(), answered)
+        transport.send_ping(ping_id)
+        return ping_id
+
+    def forget(self, ping_id: bytes) -> None:
+        """Nobody waits for this answer any more."""
+        self._open.pop(ping_id, None)
+
+    def on_frame(self, transport: WSTransport, frame: WSFrame) -> WSFrame | None:
+        payload = frame.get_payload_as_bytes()
+        if not payload.startswith(_MARK):
+            return frame
+        sent_at, answered = self._open.pop(payload, (0.0, None))
+        if answered is not None:
+            # The time at which the read was done that brought it, not the time
+            # at which the frames before it in the batch were dealt with.
+            rtt_s = max(heard_at(transport) - sent_at, 0.0)
+            self.record.add(rtt_s)
+            answered(rtt_s)
+        return None
+
+    def on_close(self, transport: WSTransport) -> None:
+        left, self._open = self._open, {}
+        for _, answered in left.values():
+            answered(ConnectionResetError("the connection was lost before the PONG came"))
+
+
+def pings_of(transport: WSTransport) -> Pings:
+    """The Pings of a connection; attached to it if this is the first time that somebody asks."""
+    pings = transport.user_data.get(_USER_DATA)
+    if pings is None:
+        pings = transport.user_data[_USER_DATA] = Pings()
+        transport.add_hook(pings)
+    assert isinstance(pings, Pings)
+    return pings
+
+
+def rtt_stats(transport: WSTransport) -> RTTStats:
+    """What is known of the round-trip times of a connection: from auto-pings and from measure_roundtrip_time. Also
+    after its end."""
+    pings = transport.user_data.get(_USER_DATA)
+    return RTTRecord().stats() if pings is None else pings.record.stats()
+
+
+async def measure_roundtrip_time(transport: WSTransport, rounds: int, timeout: float = 10.0) -> list[float]:
+    """
+    Round-trip times in seconds, `rounds` of them: a PING, its PONG, and so on.
+
+    :param rounds: how many, 1 or more
+    :param timeout: seconds that one round may take
+
+    Any number of callers may measure at once, beside auto-ping. asyncio.TimeoutError if an answer does not come in
+    time, ConnectionResetError if the connection is, or goes, down or has sent its CLOSE.
+    """
+    if isinstance(rounds, bool) or not isinstance(rounds, int):
+        raise TypeError(f"rounds must be an int, not {rounds!r}")
+    if rounds < 1:
+        raise ValueError(f"rounds must be 1 or more, it is {rounds}")
+    if not timeout > 0:
+        raise ValueError(f"timeout must be more than 0 seconds, it is {timeout!r}")
+    return [await _one_round(transport, timeout, f"round {n} of {rounds}") for n in range(1, rounds + 1)]
+
+
+async def _one_round(transport: WSTransport, timeout: float, which: str) -> float:
+    if transport.is_disconnected or transport.is_close_frame_sent:
+        raise ConnectionResetError("the connection is closed: there is no round trip to measure")
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[float] = loop.create_future()
+
+    def answered(outcome: float | ConnectionResetError) -> None:
+        if future.done():
+            return
+        if isinstance(outcome, float):
+            future.set_result(outcome)
+        else:
+            future.set_exception(outcome)
+
+    def expired() -> None:
+        if not future.done():
+            future.set_exception(asyncio.TimeoutError(f"no PONG within {timeout} seconds ({which})"))
+
+    pings = pings_of(transport)
+    ping_id = pings.send(transport, answered)
+    timer = loop.call_later(timeout, expired)
+    try:
+        return await future
+    finally:
+        timer.cancel()
+        pings.forget(ping_id)

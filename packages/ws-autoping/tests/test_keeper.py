@@ -1,0 +1,373 @@
+"""Keepalive over real sockets, with timeouts of some 10 ms. What must not happen is waited for with longer ones."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from harness import Net, RawPeer, Recorder, client_frame, frame_bytes, until, within
+
+from ws_core import (
+    WSAutoPingStrategy,
+    WSCloseCode,
+    WSDisconnectKind,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    ws_connect,
+)
+
+PING = 0x89
+PONG = 0x8A
+CLOSE = 0x88
+
+# Short, but with a reply timeout that a busy test machine keeps.
+QUICK = {"enable_auto_ping": True, "auto_ping_idle_timeout": 0.03, "auto_ping_reply_timeout": 0.03}
+PATIENT = {"enable_auto_ping": True, "auto_ping_idle_timeout": 5.0, "auto_ping_reply_timeout": 5.0}
+
+
+def slow_to_judge(idle_s: float = 0.02) -> dict[str, Any]:
+    """Pings come soon. That the reply timeout is as short does not hurt a peer that answers at once."""
+    return {"enable_auto_ping": True, "auto_ping_idle_timeout": idle_s, "auto_ping_reply_timeout": idle_s}
+
+
+async def raw_client(net: Net, factory: Any = None, **options: Any) -> tuple[RawPeer, Recorder]:
+    """A server of ours with `options`, and a client in raw bytes; returns it and the server's listener."""
+    made: list[Recorder] = []
+
+    def make(request: Any) -> Any:
+        made.append(Recorder() if factory is None else factory())
+        return made[0]
+
+    server = await net.serve(make, **options)
+    peer = await net.raw(server)
+    return peer, made[0]
+
+
+async def test_a_peer_that_answers_is_kept(net: Net) -> None:
+    server = await net.serve(lambda request: Recorder(), enable_auto_pong=True)
+    transport, listener = await net.connect(server, **slow_to_judge(0.2))
+    await until(lambda: transport.stats.frames_in >= 3)
+    assert not transport.is_disconnected
+    assert listener.frames == []  # the pongs were for auto-ping
+
+
+async def test_a_silent_peer_gets_close_and_the_end(net: Net) -> None:
+    peer, listener = await raw_client(net, **QUICK)
+    first, payload = await peer.frame()
+    assert first == PING
+    assert len(payload) == 12
+    first, payload = await peer.frame()
+    assert first == CLOSE
+    assert payload[:2] == WSCloseCode.GOING_AWAY.to_bytes(2, "big")
+    await listener.event("disconnected")
+    assert listener.transport.disconnect_reason.kind is WSDisconnectKind.TIMEOUT
+    assert "0.03 seconds" in listener.transport.disconnect_reason.message
+    assert listener.events == ["connected", "disconnected"]
+
+
+async def test_a_client_gives_up_on_a_silent_server(net: Net) -> None:
+    seen: list[tuple[int, bytes]] = []
+
+    async def handler(peer: RawPeer) -> None:
+        await net.accept_upgrade(peer)
+        seen.append(await peer.frame())
+        seen.append(await peer.frame())
+
+    port = await net.raw_server(handler)
+    transport, listener = await net.connect(port, **QUICK)
+    await listener.event("disconnected")
+    assert [first for first, _ in seen] == [PING, CLOSE]
+    await within(transport.wait_disconnected())  # the peer's fault is not raised
+    assert transport.disconnect_reason.kind is WSDisconnectKind.TIMEOUT
+
+
+async def test_nothing_on_the_wire_unless_asked(plain_net: Net) -> None:
+    peer, listener = await raw_client(plain_net, auto_ping_idle_timeout=0.01, auto_ping_reply_timeout=0.01)
+    await asyncio.sleep(0.1)
+    listener.transport.send(WSMsgType.TEXT, b"first")
+    assert await peer.frame() == (0x81, b"first")
+
+
+async def test_half_a_frame_is_life(plain_net: Net) -> None:
+    """Not one whole frame comes, for many times the idle and the reply timeout together."""
+    peer, listener = await raw_client(
+        plain_net, enable_auto_ping=True, auto_ping_idle_timeout=0.3, auto_ping_reply_timeout=0.3
+    )
+    frame = client_frame(WSMsgType.BINARY, b"x" * 100)
+    for at in range(len(frame) - 1):
+        await peer.send(frame[at : at + 1])
+        await asyncio.sleep(0.01)
+    await peer.send(frame[-1:])
+    assert (await listener.frame()).payload_size == 100
+    assert listener.transport.stats.frames_out == 0  # no ping was needed
+
+
+async def test_periodic_pings_beside_data(plain_net: Net) -> None:
+    server = await plain_net.serve()
+    transport, _ = await plain_net.connect(
+        server, **slow_to_judge(0.2), auto_ping_strategy=WSAutoPingStrategy.PING_PERIODICALLY
+    )
+    sent = 0
+    while transport.stats.frames_out - sent < 3:
+        transport.send(WSMsgType.TEXT, b"busy")
+        sent += 1
+        await asyncio.sleep(0.01)
+    assert not transport.is_disconnected
+
+
+async def test_a_ping_every_idle_seconds(plain_net: Net) -> None:
+    """Not every idle and reply seconds."""
+    peer, _ = await raw_client(plain_net, **slow_to_judge(0.25), auto_ping_strategy=2)
+    times = []
+    for _ in range(4):
+        first, payload = await peer.frame()
+        times.append(time.monotonic())
+        assert first == PING
+        await asyncio.sleep(0.1)  # answers take their time
+        await peer.send(client_frame(WSMsgType.PONG, payload))
+    assert (times[-1] - times[0]) / 3 == pytest.approx(0.25, abs=0.06)
+
+
+async def test_paused_reading_is_no_death(plain_net: Net) -> None:
+    server = await plain_net.serve()
+    transport, _ = await plain_net.connect(server, **QUICK)
+    transport.underlying_transport.pause_reading()
+    await asyncio.sleep(0.3)
+    transport.underlying_transport.resume_reading()
+    assert not transport.is_disconnected
+    transport.send(WSMsgType.TEXT, b"still here")
+    await until(lambda: transport.stats.frames_in)
+
+
+async def test_a_blocked_loop_does_not_kill_the_living(plain_net: Net) -> None:
+    """The answer comes while the program is busy with something else for far longer than the reply timeout."""
+    process_answers = asyncio.Event()
+
+    async def handler(peer: RawPeer) -> None:
+        await plain_net.accept_upgrade(peer)
+        while True:
+            first, payload = await peer.frame()
+            if first == PING:
+                await peer.send(frame_bytes(WSMsgType.PONG, payload))
+                process_answers.set()
+
+    port = await plain_net.raw_server(handler)
+    transport, _ = await plain_net.connect(port, **QUICK)
+    for _ in range(5):
+        process_answers.clear()
+        await within(process_answers.wait())  # the answer is written, and not yet read by us
+        time.sleep(0.1)
+        await asyncio.sleep(0)
+    assert not transport.is_disconnected
+
+
+async def test_a_peer_that_takes_a_backlog_is_alive(plain_net: Net) -> None:
+    """The ping waits behind a large message that the peer reads slowly, and says nothing meanwhile."""
+    peer, listener = await raw_client(
+        plain_net, enable_auto_ping=True, auto_ping_idle_timeout=0.25, auto_ping_reply_timeout=0.25
+    )
+    size = 24 * 1024 * 1024
+    listener.transport.send(WSMsgType.BINARY, bytes(size))
+    assert listener.transport.write_backlog_size
+    left = size + 10
+    while left:
+        left -= len(await within(peer.reader.readexactly(min(left, 256 * 1024))))
+        await asyncio.sleep(0.01)
+    first, payload = await peer.frame()
+    assert first == PING
+    await peer.send(client_frame(WSMsgType.PONG, payload))
+    assert not listener.transport.is_disconnected
+
+
+async def test_a_peer_that_takes_nothing_is_gone(plain_net: Net) -> None:
+    """A pulled cable: neither CLOSE nor backlog leave, and still the end comes."""
+    peer, listener = await raw_client(plain_net, **QUICK)
+    peer.writer.transport.pause_reading()
+    listener.transport.send(WSMsgType.BINARY, bytes(24 * 1024 * 1024))
+    start = time.monotonic()
+    await listener.event("disconnected")
+    assert time.monotonic() - start < 6
+    assert listener.transport.disconnect_reason.kind is WSDisconnectKind.TIMEOUT
+
+
+async def test_a_pong_without_our_payload_is_life_and_reaches_the_listener(plain_net: Net) -> None:
+    peer, listener = await raw_client(plain_net, **slow_to_judge(0.3))
+    assert (await peer.frame())[0] == PING
+    await peer.send(client_frame(WSMsgType.PONG, b""))
+    frame = await listener.frame()
+    assert frame.msg_type is WSMsgType.PONG
+    assert (await peer.frame())[0] == PING
+    assert not listener.transport.is_disconnected
+
+
+class TextPings(Recorder):
+    """Pings and pongs as some exchanges have them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def send_user_specific_ping(self, transport: WSTransport) -> None:
+        transport.send(WSMsgType.TEXT, b"ping")
+
+    def is_user_specific_pong(self, frame: WSFrame) -> bool:
+        self.asked += 1
+        return bool(frame.get_payload_as_memoryview() == b"pong")
+
+
+async def test_pings_of_the_users_making(net: Net) -> None:
+    peer, listener = await raw_client(net, TextPings, **slow_to_judge(0.3))
+    await peer.send(client_frame(WSMsgType.TEXT, b"hello"))
+    await listener.frame()
+    assert listener.asked == 0  # no pong was expected
+    for count in range(1, 4):
+        assert await peer.frame() == (0x81, b"ping")
+        await peer.send(client_frame(WSMsgType.TEXT, b"pong") + client_frame(WSMsgType.TEXT, b"data"))
+        await until(lambda count=count: len(listener.frames) == count + 1)
+        assert listener.asked == count  # the data came after the pong: nobody asked
+    assert [frame.get_payload_as_bytes() for frame in listener.frames] == [b"hello"] + 3 * [b"data"]
+
+
+async def test_an_unanswered_ping_of_the_users_making(net: Net) -> None:
+    peer, _ = await raw_client(net, TextPings, **QUICK)
+    assert await peer.frame() == (0x81, b"ping")
+    first, payload = await peer.frame()
+    assert (first, payload[:2]) == (CLOSE, WSCloseCode.GOING_AWAY.to_bytes(2, "big"))
+
+
+async def test_a_pong_is_recognised_in_on_ws_frame(net: Net) -> None:
+    class Notifies(TextPings):
+        def is_user_specific_pong(self, frame: WSFrame) -> bool:
+            super().is_user_specific_pong(frame)
+            return False
+
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            if frame.get_payload_as_memoryview() == b"pong":
+                transport.notify_user_specific_pong_received()
+                transport.notify_user_specific_pong_received()  # once too often does no harm
+            super().on_ws_frame(transport, frame)
+
+    peer, listener = await raw_client(net, Notifies, **slow_to_judge(0.3))
+    for _ in range(3):
+        assert await peer.frame() == (0x81, b"ping")
+        await peer.send(client_frame(WSMsgType.TEXT, b"pong"))
+    await until(lambda: len(listener.frames) == 3)
+    await peer.send(client_frame(WSMsgType.TEXT, b"data"))
+    await until(lambda: len(listener.frames) == 4)
+    assert listener.asked == 3
+
+
+async def test_only_the_ping_is_the_users(plain_net: Net) -> None:
+    """Then any PONG answers it, and other frames are not shown to is_user_specific_pong."""
+
+    class OwnPing(Recorder):
+        def send_user_specific_ping(self, transport: WSTransport) -> None:
+            transport.send_ping(b"mine")
+
+    peer, listener = await raw_client(plain_net, OwnPing, **slow_to_judge(0.3))
+    assert await peer.frame() == (PING, b"mine")
+    await peer.send(client_frame(WSMsgType.TEXT, b"data") + client_frame(WSMsgType.PONG, b"other"))
+    await listener.frame()
+    assert await peer.frame() == (PING, b"mine")
+    assert len(listener.frames) == 1
+
+
+async def test_a_method_of_the_instance_counts(plain_net: Net) -> None:
+    def factory() -> Recorder:
+        listener = Recorder()
+        listener.send_user_specific_ping = lambda transport: transport.send(WSMsgType.TEXT, b"instance")  # noqa: B010
+        return listener
+
+    peer, _ = await raw_client(plain_net, factory, **QUICK)
+    assert await peer.frame() == (0x81, b"instance")
+
+
+class Raises(Recorder):
+    def send_user_specific_ping(self, transport: WSTransport) -> None:
+        raise ZeroDivisionError("the ping")
+
+
+async def test_a_ping_that_raises_ends_a_server_connection(plain_net: Net, caplog: pytest.LogCaptureFixture) -> None:
+    peer, listener = await raw_client(plain_net, Raises, **QUICK)
+    assert await peer.frame() == (CLOSE, WSCloseCode.INTERNAL_ERROR.to_bytes(2, "big"))
+    peer.close()
+    await listener.event("disconnected")
+    assert listener.transport.disconnect_reason.kind is WSDisconnectKind.CALLBACK_ERROR
+    assert "the ping" in caplog.text
+
+
+async def test_a_ping_that_raises_is_raised_again_on_a_client(plain_net: Net) -> None:
+    server = await plain_net.serve()
+    transport, _ = await plain_net.connect(server, Raises, **QUICK)
+    with pytest.raises(ZeroDivisionError, match="the ping"):
+        await within(transport.wait_disconnected())
+
+
+async def test_is_user_specific_pong_that_raises(plain_net: Net) -> None:
+    class RaisesOnPong(WSListener):
+        def is_user_specific_pong(self, frame: WSFrame) -> bool:
+            raise ZeroDivisionError("the pong")
+
+    server = await plain_net.serve()
+    transport, _ = await plain_net.connect(server, RaisesOnPong, **slow_to_judge(0.2))
+    with pytest.raises(ZeroDivisionError, match="the pong"):
+        await within(transport.wait_disconnected())
+
+
+@pytest.mark.parametrize("graceful", [True, False])
+async def test_a_ping_that_disconnects(plain_net: Net, graceful: bool) -> None:
+    class Leaves(Recorder):
+        def send_user_specific_ping(self, transport: WSTransport) -> None:
+            transport.send_ping()
+            transport.disconnect(graceful)
+
+    server = await plain_net.serve()
+    transport, listener = await plain_net.connect(server, Leaves, **QUICK)
+    await listener.event("disconnected")
+    assert transport.disconnect_reason.kind is WSDisconnectKind.LOCAL
+
+
+async def test_nothing_is_left_of_a_dead_connection(plain_net: Net) -> None:
+    """State of one does not leak into the next, and the loop's timer goes with the last."""
+    server = await plain_net.serve()
+    for _ in range(3):
+        transport, listener = await plain_net.connect(server, **PATIENT)
+        other, _ = await plain_net.connect(server, **PATIENT)
+        transport.disconnect()
+        await listener.event("disconnected")
+        other.disconnect(graceful=False)
+        await within(other.wait_disconnected())
+    timers = [timer for timer in getattr(asyncio.get_running_loop(), "_scheduled", []) if not timer.cancelled()]
+    assert not [timer for timer in timers if "Scheduler" in repr(timer)]
+
+
+async def test_many_connections_one_timer() -> None:
+    loop = asyncio.get_running_loop()
+    net = Net(tls=False, fast=True)
+    server = await net.serve(**PATIENT)
+    tasks = len(asyncio.all_tasks())
+    transports = [(await net.connect(server, **PATIENT))[0] for _ in range(50)]
+    timers = [timer for timer in loop._scheduled if not timer.cancelled() and "Scheduler" in repr(timer)]
+    assert len(timers) == 1
+    assert len(asyncio.all_tasks()) <= tasks
+    assert not any(transport.is_disconnected for transport in transports)
+    await net.aclose()
+
+
+async def test_without_the_harness(plain_net: Net) -> None:
+    """The guide's example, as a user types it."""
+    server = await plain_net.serve(enable_auto_ping=True)
+    transport, _ = await ws_connect(
+        Recorder,
+        plain_net.url(server),
+        enable_auto_ping=True,
+        auto_ping_idle_timeout=0.1,
+        auto_ping_reply_timeout=0.1,
+    )
+    await until(lambda: transport.stats.frames_in >= 2)
+    transport.disconnect()
+    await within(transport.wait_disconnected())
