@@ -14,6 +14,8 @@ from benchmarks.harness.report import Report, spread
 
 ROUNDS = {"quick": 1, "full": 3}
 WARM_UP = 50  # connections before the first look, so that what is made once is not counted
+CENSUS = Contender("ws_core", "asyncio")  # whose objects are counted by type
+CENSUS_CONNECTIONS = 1000
 STAGES = ("upgraded", "after a message")
 
 
@@ -26,9 +28,9 @@ def run(options: argparse.Namespace) -> Report:
     count = options.connections
     _raise_descriptor_limit(count + 1000)
     report = Report("idle", {"connections": count, "size": options.size, "quick": options.quick})
-    entrants = contenders(options.only, LIBRARIES + BARE)
+    libraries = tuple(name for name in LIBRARIES if not (options.quick and name.endswith("+loop"))) + BARE
+    entrants = contenders(options.only, libraries)
     samples: dict[Contender, list[tuple[float, float]]] = {each: [] for each in entrants}
-    censuses: dict[Contender, object] = {}
     with programs() as built:
         for number in range(ROUNDS["quick" if options.quick else "full"]):
             for contender in entrants if number % 2 == 0 else reversed(entrants):
@@ -37,12 +39,12 @@ def run(options: argparse.Namespace) -> Report:
                     server = family.measured("server", contender.library, contender.loop)
                     driver = family.peer("driver")
                     samples[contender].append(_measure(server, driver, count, options.size))
-                    if contender.library.startswith("ws_core") and contender not in censuses:
-                        censuses[contender] = server.ask_json("census")
                     driver.ask("crowd-close")
-    _memory_table(report, samples)
-    for contender, census in censuses.items():
-        _census_table(report, contender, census, count + WARM_UP)
+        _memory_table(report, samples)
+        if CENSUS in samples:
+            # In a process of its own: counting takes memory, too.
+            with Family(built, Cores()) as family:
+                _census_table(report, *_take_census(family))
     return report
 
 
@@ -109,15 +111,31 @@ def _bare(contender: Contender) -> Contender:
     return Contender("bare aiofastnet" if on_aiofastnet else "bare loop", contender.loop)
 
 
-def _census_table(report: Report, contender: Contender, census: object, connections: int) -> None:
-    assert isinstance(census, list)
+def _take_census(family: Family) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+    """Objects by type, before and after CENSUS_CONNECTIONS connections."""
+    server = family.measured("server", CENSUS.library, CENSUS.loop)
+    driver = family.peer("driver")
+    looks = []
+    for count in (WARM_UP, CENSUS_CONNECTIONS):
+        driver.ask(f"crowd {server.greeting['port']} {count}")
+        driver.ask("crowd-echo 256")
+        server.ask("settle")
+        look = server.ask_json("census")
+        assert isinstance(look, dict)
+        looks.append(look)
+    return looks[0], looks[1]
+
+
+def _census_table(report: Report, before: dict[str, list[int]], after: dict[str, list[int]]) -> None:
     table = report.table(
-        f"{contender.label}: Python objects by type (sys.getsizeof; memory that C code takes for itself is not in it)",
+        f"{CENSUS.label}: Python objects by type (sys.getsizeof; what C code allocates for itself is not in it)",
         ["type", "objects a connection", "bytes a connection"],
     )
-    for name, number, size in census:
-        if size / connections >= 16:
-            table.rows.append([name, f"{number / connections:.2f}", f"{size / connections:.0f}"])
-    report.document.setdefault("census", []).append(
-        {"library": contender.library, "loop": contender.loop, "connections": connections, "types": census}
-    )
+    rows = []
+    for name, (number, size) in after.items():
+        number_before, size_before = before.get(name, (0, 0))
+        rows.append((name, (number - number_before) / CENSUS_CONNECTIONS, (size - size_before) / CENSUS_CONNECTIONS))
+    rows = sorted((row for row in rows if row[2] >= 8), key=lambda row: -row[2])
+    table.rows = [[name, f"{number:.2f}", f"{size:.0f}"] for name, number, size in rows]
+    table.rows.append(["together", f"{sum(row[1] for row in rows):.2f}", f"{sum(row[2] for row in rows):.0f}"])
+    report.document["census"] = [{"type": name, "objects": number, "bytes": size} for name, number, size in rows]

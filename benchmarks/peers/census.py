@@ -1,4 +1,4 @@
-"""Which Python objects a process holds: ``[[type, number, bytes], ...]`` as JSON, largest first.
+"""Which Python objects a process holds: ``{type: [number, bytes], ...}`` as JSON.
 
 The collector knows containers; strings, numbers and the like are found through them.
 """
@@ -10,8 +10,6 @@ import json
 import sys
 from collections import defaultdict
 from typing import Any
-
-LARGEST = 40
 
 
 def census() -> str:
@@ -29,5 +27,4 @@ def census() -> str:
             entry[1] += sys.getsizeof(thing)
         except TypeError:
             pass  # a __sizeof__ of somebody's own, on a class
-    largest = sorted(([name, *entry] for name, entry in totals.items()), key=lambda row: -int(row[2]))
-    return json.dumps(largest[:LARGEST])
+    return json.dumps(totals)

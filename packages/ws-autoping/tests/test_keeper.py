@@ -63,6 +63,7 @@ async def test_a_silent_peer_gets_close_and_the_end(net: Net) -> None:
     first, payload = await peer.frame()
     assert first == CLOSE
     assert payload[:2] == WSCloseCode.GOING_AWAY.to_bytes(2, "big")
+    peer.close()
     await listener.event("disconnected")
     assert listener.transport.disconnect_reason.kind is WSDisconnectKind.TIMEOUT
     assert "0.03 seconds" in listener.transport.disconnect_reason.message
@@ -76,6 +77,7 @@ async def test_a_client_gives_up_on_a_silent_server(net: Net) -> None:
         await net.accept_upgrade(peer)
         seen.append(await peer.frame())
         seen.append(await peer.frame())
+        peer.close()
 
     port = await net.raw_server(handler)
     transport, listener = await net.connect(port, **QUICK)
@@ -151,7 +153,7 @@ async def test_a_blocked_loop_does_not_kill_the_living(plain_net: Net) -> None:
         await plain_net.accept_upgrade(peer)
         while True:
             first, payload = await peer.frame()
-            if first == PING:
+            if first == PING and not peer.writer.is_closing():
                 await peer.send(frame_bytes(WSMsgType.PONG, payload))
                 process_answers.set()
 

@@ -173,7 +173,8 @@ static inline size_t script_take(wl_reader *reader, uint8_t *block, size_t size,
         if (*status != WL_FRAME)
             return at;
         const uint64_t header = frame.size - frame.payload_size;
-        CHECK_INFO(frame.size <= size - at && frame.payload == block + at + header, "%s: outside the bytes", script.name);
+        CHECK_INFO(frame.size <= size - at && frame.payload == block + at + header, "%s: outside the bytes",
+                   script.name);
         const uint64_t wide = frame.payload_size;
         script_put(&script_got, &frame.first, 1);
         script_put(&script_got, &wide, sizeof wide);

@@ -1,9 +1,9 @@
 /*
  * test_header.c - frame headers to bytes and back (RFC 6455 section 5.2).
  *
- * Owns: the proof that every length at every edge of its encodings survives the round trip, with and without a mask key,
- * in the shortest form; that longer forms are recognised as such; that a part of a header gives nothing and nothing
- * outside the given bytes is touched. The expected bytes are put together here by hand, not by the code under test.
+ * Owns: the proof that every length at every edge of its encodings survives the round trip, with and without a mask
+ * key, in the shortest form; that longer forms are recognised as such; that a part of a header gives nothing and
+ * nothing outside the given bytes is touched. The expected bytes are put together by hand.
  */
 #include "check.h"
 #include "header.h"
@@ -87,12 +87,13 @@ static void check_write(uint8_t first, uint64_t length, bool masked)
     const size_t expected = draw(drawn, first, length, shortest_form(length), masked);
     const size_t size = wl_header_write(written, first, length, masked ? &key : NULL);
     CHECK_INFO(size == expected, "length %llu: %zu bytes", (unsigned long long)length, size);
-    CHECK_INFO(memcmp(written, drawn, sizeof drawn) == 0, "length %llu, masked: %d", (unsigned long long)length, masked);
+    CHECK_INFO(memcmp(written, drawn, sizeof drawn) == 0, "length %llu, masked: %d", (unsigned long long)length,
+               masked);
     CHECK(wl_header_size(length, masked) == expected);
     CHECK(size <= WL_HEADER_MAX);
 }
 
-/* Each edge of the encodings, each power of two and its neighbours, and what the signed and unsigned world ends with. */
+/* Each edge of the encodings, each power of two and its neighbours, and the ends of signed and unsigned sizes. */
 static void test_lengths(void)
 {
     static const uint64_t fixed[] = {0,     1,     124,   125,   126,   127,   128,       254,        255,

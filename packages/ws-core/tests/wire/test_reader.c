@@ -64,7 +64,8 @@ static void test_plain_frames(void)
 
 static void test_reserved_bits(void)
 {
-    static const uint8_t opcodes[] = {WL_OP_TEXT, WL_OP_BINARY, WL_OP_CONTINUATION, WL_OP_CLOSE, WL_OP_PING, WL_OP_PONG};
+    static const uint8_t opcodes[] = {WL_OP_TEXT,  WL_OP_BINARY, WL_OP_CONTINUATION,
+                                      WL_OP_CLOSE, WL_OP_PING,   WL_OP_PONG};
     for (unsigned set = 1; set < 8; set++) {
         for (unsigned allowed = 0; allowed < 8; allowed++) {
             for (size_t i = 0; i < sizeof opcodes; i++) {
@@ -284,7 +285,7 @@ static void test_max_frame_size(void)
     }
 }
 
-/* A frame that is allowed to be huge, and of which little comes: the reader waits, and stays inside what it is given. */
+/* A frame that may be huge, and of which little comes: the reader waits, and stays inside what it is given. */
 static void test_huge_and_allowed(void)
 {
     static const uint64_t huge[] = {65536, UINT32_MAX, UINT64_C(1) << 32, UINT64_C(1) << 62, INT64_MAX - 14, INT64_MAX};
@@ -312,7 +313,7 @@ static void test_huge_and_allowed(void)
     }
 }
 
-/* While a frame is half in, frame_size says how large it will be, header included: receivers size their buffer by it. */
+/* While a frame is half in, frame_size says how large it will be, header included: buffers are sized by it. */
 static void test_frame_size_field(void)
 {
     static const uint64_t lengths[] = {0, 100, 125, 126, 65535, 65536, INT64_MAX};
@@ -321,7 +322,8 @@ static void test_frame_size_field(void)
         wl_reader reader;
         wl_frame frame;
         start("frame_size");
-        script_header(FIN | WL_OP_BINARY, lengths[i], lengths[i] < 126 ? 0 : lengths[i] < 65536 ? 2 : 8, !is_client, key);
+        const unsigned form = lengths[i] < 126 ? 0 : lengths[i] < 65536 ? 2 : 8;
+        script_header(FIN | WL_OP_BINARY, lengths[i], form, !is_client, key);
         wl_reader_init(&reader, is_client, strict, UINT64_MAX);
         const size_t header = script.wire.size;
         CHECK(wl_reader_next(&reader, script.wire.data, header - 1, &frame) == WL_NEED_MORE && reader.frame_size == 0);

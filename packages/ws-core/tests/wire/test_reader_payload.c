@@ -97,7 +97,8 @@ static void test_text_over_fragments(void)
                 script_frame(FIN | WL_OP_PING, "\xFF", 1);
                 script_frame(WL_OP_CONTINUATION, "", 0);
                 const size_t rest = size - cut;
-                script.error_at = lost_up_to(FIN | WL_OP_CONTINUATION, bytes + cut, rest, bad < size ? bad - cut + 1 : rest);
+                const size_t byte = bad < size ? bad - cut + 1 : rest;
+                script.error_at = lost_up_to(FIN | WL_OP_CONTINUATION, bytes + cut, rest, byte);
                 script.error = WL_E_UTF8;
             } else {
                 script_frame(WL_OP_TEXT, bytes, cut);
@@ -113,7 +114,7 @@ static void test_text_over_fragments(void)
 /* Good text may be cut anywhere, and the next message begins afresh. */
 static void test_good_text(void)
 {
-    static const char good[] = "\xC3\xA4 \xE2\x82\xAC \xF0\x9F\x98\x80 \xED\x9F\xBF\xF4\x8F\xBF\xBF and a long run of ASCII";
+    static const char good[] = "\xC3\xA4 \xE2\x82\xAC \xF0\x9F\x98\x80 \xED\x9F\xBF\xF4\x8F\xBF\xBF and a run of ASCII";
     const size_t size = sizeof good - 1;
     for (size_t cut = 0; cut <= size; cut++) {
         start("good text over fragments");
@@ -265,7 +266,9 @@ static uint8_t random_payload[70000];
 /* Characters of all four lengths; returns how many bytes, at most `limit`. */
 static size_t random_text(size_t limit)
 {
-    static const char *const characters[] = {"a", "z", "\xC3\xA4", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "0123456789abcdef"};
+    static const char *const characters[] = {
+        "a", "z", "\xC3\xA4", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "0123456789abcdef",
+    };
     size_t size = 0;
     for (;;) {
         const char *const next = characters[check_rand_below(6)];
