@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.harness.children import Cores, Family
+from benchmarks.harness.children import Family, two_cores
 from benchmarks.harness.compare import add_table
 from benchmarks.harness.contenders import FLOOR, contenders
 from benchmarks.harness.lanes import Clients
@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     report = Report("feed", {"size": options.size, "quick": options.quick})
     share_s = BUDGET_S["quick" if options.quick else "full"] / len(ACCESS)
-    with programs() as built, Family(built, Cores()) as family:
+    with programs() as built, Family(built, two_cores()) as family:
         clients = Clients(family, contenders(options.only))
         for access, text in ACCESS.items():
             # The floor counts frames and never looks inside: it stands beside all three.

@@ -6,7 +6,7 @@ import argparse
 import resource
 from pathlib import Path
 
-from benchmarks.harness.children import Child, Cores, Family
+from benchmarks.harness.children import Child, Family, two_cores
 from benchmarks.harness.contenders import BARE, LIBRARIES, Contender, contenders
 from benchmarks.harness.figures import figure
 from benchmarks.harness.programs import programs
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> Report:
         for number in range(ROUNDS["quick" if options.quick else "full"]):
             for contender in entrants if number % 2 == 0 else reversed(entrants):
                 # A fresh process each time: memory once taken does not come back.
-                with Family(built, Cores()) as family:
+                with Family(built, two_cores()) as family:
                     server = family.measured("server", contender.library, contender.loop)
                     driver = family.peer("driver")
                     samples[contender].append(_measure(server, driver, count, options.size))
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> Report:
         _memory_table(report, samples)
         if CENSUS in samples:
             # In a process of its own: counting takes memory, too.
-            with Family(built, Cores()) as family:
+            with Family(built, two_cores()) as family:
                 _census_table(report, *_take_census(family))
     return report
 

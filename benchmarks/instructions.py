@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from benchmarks.harness.children import Child, Cores, Family
+from benchmarks.harness.children import ANYWHERE, Child, Family
 from benchmarks.harness.contenders import FLOOR, Contender, contenders, reference
 from benchmarks.harness.programs import programs, shared_library
 from benchmarks.harness.report import Report
@@ -40,10 +41,11 @@ WORKLOADS = {
     "feed-bytes": Workload("client, 128 B frames, bytes", "client", "feed-bytes", 20000, 128),
     "feed-str": Workload("client, 128 B frames, str", "client", "feed-str", 20000, 128),
 }
+QUICK = ["rtt-client", "burst-server", "feed-bytes"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--workloads", default=",".join(WORKLOADS), help="some of " + ",".join(WORKLOADS))
+    parser.add_argument("--workloads", help="some of " + ",".join(WORKLOADS))
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave the profiles there, for callgrind_annotate")
 
 
@@ -51,15 +53,15 @@ def run(options: argparse.Namespace) -> Report:
     if shutil.which("valgrind") is None:
         raise SystemExit("instructions needs valgrind (and its header valgrind/callgrind.h)")
     entrants = contenders(options.only, LIBRARIES["quick" if options.quick else "full"])
-    names = options.workloads.split(",")
+    names = options.workloads.split(",") if options.workloads else QUICK if options.quick else list(WORKLOADS)
     report = Report("instructions", {"workloads": names, "quick": options.quick})
     with tempfile.TemporaryDirectory(prefix="bench-callgrind-") as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         with programs() as built, programs("-DWITH_CALLGRIND") as marked, shared_library("callgrind_marks.c") as marks:
             count = partial(_count, built, marked, marks, folder)
-            # Counting knows no noise, so two at a time.
-            with ThreadPoolExecutor(2) as pool:
+            # Counting knows no noise: as many at a time as there are cores, and nobody is pinned.
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
                 jobs = {(name, each): pool.submit(count, name, each) for name in names for each in entrants}
                 counts = {key: job.result() for key, job in jobs.items()}
     _table(report, names, entrants, counts)
@@ -74,7 +76,7 @@ def _count(
     out = folder / f"{name}.{contender.library}.{contender.loop}".replace(" ", "-")
     wrap = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--quiet"]
     env = {"BENCH_CALLGRIND_MARKS": str(marks), "PYTHONHASHSEED": "0"}
-    with Family(marked, Cores(), wrap, env) as family, Family(built, Cores()) as peers:
+    with Family(marked, ANYWHERE, wrap, env) as family, Family(built, ANYWHERE) as peers:
         measured = family.measured(work.role, contender.library, contender.loop)
         measure = _measure_client if work.role == "client" else _measure_server
         if not measure(work, measured, peers.peer):
@@ -84,7 +86,7 @@ def _count(
 
 def _measure_client(work: Workload, client: Child, peer: Callable[[str], Child]) -> bool:
     port = peer("server").greeting["port"]
-    answer = client.ask(f"connect {port} {work.mode.partition('-')[0] if client.name.startswith('c ') else work.mode}")
+    answer = client.ask(f"connect {port} {work.mode}")
     if "id" not in answer:
         return False
     command = f"run {answer['id']} {work.count} {work.size} {work.length} 0"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.harness.children import Cores, Family
+from benchmarks.harness.children import Family, two_cores
 from benchmarks.harness.compare import add_table
 from benchmarks.harness.contenders import contenders
 from benchmarks.harness.lanes import Clients, Servers
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> Report:
     report = Report("pipelined", {"size": size, "burst": burst, "quick": options.quick})
     entrants = contenders(options.only)
     share_s = BUDGET_S["quick" if options.quick else "full"] / 2
-    with programs() as built, Family(built, Cores()) as family:
+    with programs() as built, Family(built, two_cores()) as family:
         for side, group in (("server", Servers(family, entrants)), ("client", Clients(family, entrants))):
             lanes = group.lanes("burst", size, burst)
             interleave(list(lanes.values()), share_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 
-from benchmarks.harness.children import Cores, Family
+from benchmarks.harness.children import Family, two_cores
 from benchmarks.harness.compare import add_table
 from benchmarks.harness.contenders import contenders
 from benchmarks.harness.lanes import Clients, Servers
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> Report:
     report = Report("rtt", {"sizes": sizes, "cores": placements, "quick": options.quick})
     entrants = contenders(options.only)
     share_s = BUDGET_S["quick" if options.quick else "full"] / (2 * len(sizes) * len(placements))
-    with programs() as built, Family(built, Cores()) as family:
+    with programs() as built, Family(built, two_cores()) as family:
         sides = {"client": Clients(family, entrants), "server": Servers(family, entrants)}
         for placement, size, (side, group) in itertools.product(placements, sizes, sides.items()):
             family.place_peers(placement)

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSWER_S = 60.0
@@ -124,13 +125,19 @@ class Child:
         self.close()
 
 
-class Cores:
-    """Two cores: one for what is measured, the other for who talks to it. Elsewhere than on Linux nobody is pinned."""
+class Cores(NamedTuple):
+    """One core for what is measured, the other for who talks to it. None: wherever the system likes."""
 
-    def __init__(self) -> None:
-        allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        self.measured = allowed[-1] if allowed else None
-        self.peer = allowed[0] if allowed else None
+    measured: int | None
+    peer: int | None
+
+
+ANYWHERE = Cores(None, None)
+
+
+def two_cores() -> Cores:
+    allowed = sorted(os.sched_getaffinity(0))
+    return Cores(allowed[-1], allowed[0])
 
 
 class Family:

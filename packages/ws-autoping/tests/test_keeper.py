@@ -221,8 +221,8 @@ class TextPings(Recorder):
         return bool(frame.get_payload_as_memoryview() == b"pong")
 
 
-async def test_pings_of_the_users_making(net: Net) -> None:
-    peer, listener = await raw_client(net, TextPings, **slow_to_judge(0.3))
+async def test_pings_of_the_users_making(plain_net: Net) -> None:
+    peer, listener = await raw_client(plain_net, TextPings, **slow_to_judge(0.3))
     await peer.send(client_frame(WSMsgType.TEXT, b"hello"))
     await listener.frame()
     assert listener.asked == 0  # no pong was expected
@@ -241,7 +241,7 @@ async def test_an_unanswered_ping_of_the_users_making(net: Net) -> None:
     assert (first, payload[:2]) == (CLOSE, WSCloseCode.GOING_AWAY.to_bytes(2, "big"))
 
 
-async def test_a_pong_is_recognised_in_on_ws_frame(net: Net) -> None:
+async def test_a_pong_is_recognised_in_on_ws_frame(plain_net: Net) -> None:
     class Notifies(TextPings):
         def is_user_specific_pong(self, frame: WSFrame) -> bool:
             super().is_user_specific_pong(frame)
@@ -253,7 +253,7 @@ async def test_a_pong_is_recognised_in_on_ws_frame(net: Net) -> None:
                 transport.notify_user_specific_pong_received()  # once too often does no harm
             super().on_ws_frame(transport, frame)
 
-    peer, listener = await raw_client(net, Notifies, **slow_to_judge(0.3))
+    peer, listener = await raw_client(plain_net, Notifies, **slow_to_judge(0.3))
     for _ in range(3):
         assert await peer.frame() == (0x81, b"ping")
         await peer.send(client_frame(WSMsgType.TEXT, b"pong"))

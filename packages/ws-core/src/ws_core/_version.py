@@ -1,1 +1,2 @@
+# Read by setup (pyproject.toml) without importing anything.
 __version__ = "0.1.0"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Union
 from multidict import CIMultiDict
 
 if TYPE_CHECKING:
-    from ws_core import WSListener
+    from ws_core._listener import WSListener
 
 __all__ = ["WSHeadersLike", "WSUpgradeRequest", "WSUpgradeResponse", "WSUpgradeResponseWithListener"]
 

@@ -1,0 +1,29 @@
+"""What can go wrong with a proxy."""
+
+from __future__ import annotations
+
+from ws_core import WSError
+
+__all__ = ["WSProxyError"]
+
+
+class WSProxyError(WSError):
+    """
+    A proxy refused, closed the connection or does not speak its protocol. No text in it shows a password.
+
+    What the system reports (a refused connection, a name that does not resolve, a TLS failure) is raised as it is,
+    with the proxy and the step in its text.
+    """
+
+    #: The proxy's URL, its password replaced.
+    proxy: str
+    #: What was being done: a part of a sentence, such as ``asking for example.org:443``.
+    step: str
+    #: The HTTP status or SOCKS reply code that the proxy answered; None if there was none.
+    code: int | None
+
+    def __init__(self, message: str, proxy: str, step: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.proxy = proxy
+        self.step = step
+        self.code = code

@@ -1,0 +1,164 @@
+"""Through one proxy after the other to an endpoint, and what to say where that fails.
+
+SOCKS and CONNECT themselves are python-socks'; each of its Proxy objects is
+given a stream that is open already, by its `forward` argument. Errors are made
+from what it raises, outside of the except blocks: so neither their text nor
+their __cause__ or __context__ shows what python-socks knew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import Sequence
+from typing import Any, cast
+
+from python_socks import ProxyError, ProxyType
+from python_socks.async_.asyncio import Proxy
+
+from ws_core import WSParsedURL
+
+from ws_proxy.errors import WSProxyError
+from ws_proxy.stream import Connector, Stream, StreamError
+from ws_proxy.url import ProxyURL
+
+__all__ = ["open_tunnel"]
+
+_TYPES = {
+    "http": ProxyType.HTTP,
+    "https": ProxyType.HTTP,
+    "socks4": ProxyType.SOCKS4,
+    "socks4a": ProxyType.SOCKS4,
+    "socks5": ProxyType.SOCKS5,
+    "socks5h": ProxyType.SOCKS5,
+}
+# python-socks has a time-out of its own, of 60 seconds; here the handshake's is the one that counts.
+_NO_LIMIT_S = 365 * 86400.0
+#: Characters of an answer that an error shows.
+_QUOTED = 200
+
+
+class _Progress:
+    """Where a tunnel has got to."""
+
+    def __init__(self, proxy: ProxyURL) -> None:
+        self.proxy = proxy
+        self.step = "connecting to it"
+
+
+class _Opened:
+    """Stands where python-socks expects the proxy before: it connects by handing out what is connected."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    async def connect(self, dest_host: str, dest_port: int) -> Stream:
+        return self._stream
+
+
+async def open_tunnel(
+    proxies: Sequence[ProxyURL], endpoint: WSParsedURL, connector: Connector, ssl_context: ssl.SSLContext | None
+) -> asyncio.Transport:
+    """
+    A transport to `endpoint` through all of `proxies`, the first of which is connected to. Paused, and nothing of it
+    is read.
+
+    :param ssl_context: for https:// proxies; None: the standard library's default context
+
+    WSProxyError, or OSError with the proxy named in its text. Nothing is left open if it raises or is cancelled.
+    """
+    stream = Stream()
+    progress = _Progress(proxies[0])
+    problem: Exception | None = None
+    try:
+        return await _dig(stream, progress, proxies, endpoint, connector, ssl_context)
+    except asyncio.CancelledError as exc:
+        stream.abort()
+        # It becomes the __cause__ of the TimeoutError, whose own text core does not know.
+        if not exc.args:
+            exc.args = (f"proxy {progress.proxy}: while {progress.step}",)
+        raise
+    except Exception as exc:
+        stream.abort()
+        problem = _explain(exc, progress, stream.refusal_body)
+    except BaseException:
+        stream.abort()
+        raise
+    raise problem
+
+
+async def _dig(
+    stream: Stream,
+    progress: _Progress,
+    proxies: Sequence[ProxyURL],
+    endpoint: WSParsedURL,
+    connector: Connector,
+    ssl_context: ssl.SSLContext | None,
+) -> asyncio.Transport:
+    targets = [(proxy.host, proxy.port) for proxy in proxies[1:]] + [(endpoint.host, endpoint.port)]
+    await stream.open(connector, proxies[0].as_parsed_url())
+    for proxy, (host, port) in zip(proxies, targets, strict=True):
+        progress.proxy = proxy
+        if proxy.scheme == "https":
+            progress.step = "starting TLS with it"
+            await stream.start_tls(connector, ssl_context or ssl.create_default_context(), proxy.host)
+        progress.step = f"asking it for {f'[{host}]' if ':' in host else host}:{port}"
+        if proxy.scheme == "socks4" and _is_ipv6(host):
+            raise StreamError("cannot do that: SOCKS4 knows no IPv6 addresses")
+        await Proxy(
+            proxy_type=_TYPES[proxy.scheme],
+            host=proxy.host,
+            port=proxy.port,
+            username=proxy.username,
+            password=proxy.password,
+            # Names are the proxy's to resolve. socks4:// alone has no way to say one.
+            rdns=proxy.scheme != "socks4",
+            forward=cast(Any, _Opened(stream)),
+        ).connect(host, port, timeout=_NO_LIMIT_S)
+    return stream.hand_over()
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False
+
+
+def _explain(exc: Exception, progress: _Progress, body: bytes) -> Exception:
+    """The error to raise for `exc`: it names the proxy and the step, and shows no password."""
+    proxy, step = progress.proxy, progress.step
+    before = f"proxy {proxy}: {step}: "
+    if isinstance(exc, OSError):
+        return _named(exc, before)
+    if isinstance(exc, ProxyError):
+        said = _printable(proxy, str(exc))
+        if proxy.scheme.startswith("http"):
+            text = _printable(proxy, body.decode(errors="replace"))
+            said += f" ({text})" if text else ""
+        elif exc.error_code is not None:
+            said += f" (reply code {int(exc.error_code)})"
+        code = None if exc.error_code is None else int(exc.error_code)
+        return WSProxyError(f"{before}it refused: {said}", str(proxy), step, code)
+    if isinstance(exc, StreamError):
+        return WSProxyError(f"{before}it {_printable(proxy, str(exc))}", str(proxy), step)
+    # What python-socks trips over in a broken answer; its text may quote anything.
+    return WSProxyError(f"{before}its answer makes no sense ({type(exc).__name__})", str(proxy), step)
+
+
+def _named(exc: OSError, before: str) -> OSError:
+    """The same error with the proxy in its text. What the system reports is not wrapped."""
+    text = before + (exc.strerror or str(exc) or type(exc).__name__)
+    named = type(exc)(exc.errno, text) if exc.errno is not None else type(exc)(text)
+    for name in ("library", "reason", "verify_code", "verify_message"):  # of ssl.SSLError
+        if hasattr(exc, name):
+            setattr(named, name, getattr(exc, name))
+    return named
+
+
+def _printable(proxy: ProxyURL, text: str) -> str:
+    """Text from a proxy on one line, short, and without credentials that it may echo."""
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    line = proxy.scrub(line)
+    return line if len(line) <= _QUOTED else line[:_QUOTED] + "..."

@@ -1,0 +1,227 @@
+"""The shape of the tree, as docs/explanation/design.md describes it: who imports whom, what lies where, what a wheel holds."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import files, requires, version
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parent.parent
+CORE = ROOT / "packages/ws-core/src/ws_core"
+PACKAGES = {
+    "ws-core": ("wirelark-ws-core", "ws_core"),
+    "ws-proxy": ("wirelark-ws-proxy", "ws_proxy"),
+    "ws-autoping": ("wirelark-ws-autoping", "ws_autoping"),
+    "ws-types": ("wirelark-ws-types", "ws_core-stubs"),
+}
+# Files over 500 lines, each with its reason.
+LONG_FILES = {
+    "packages/ws-core/src/ws_core/_transport.pyx": "the send side is one class; half of it is docstrings",
+    "packages/ws-core/tests/test_transport.py": "one file of tests for each file",
+}
+# What each module of core may import from core, beside what everybody may: imports point down.
+EVERYBODY = {"enums", "errors", "_version"}
+LAYERS = {
+    "enums": set(),
+    "errors": {"upgrade"},  # for annotations only
+    "_version": set(),
+    "stats": set(),
+    "closing": set(),
+    "upgrade": {"_listener"},  # for annotations only
+    "url": set(),
+    "_handshake": {"upgrade", "url"},
+    "extension": {"upgrade", "url", "_frame", "_transport"},  # the latter for annotations only
+    "_linger": {"_transport"},  # for annotations only
+    "_options": {"_transport"},
+    "_connect": {"extension", "url"},
+    "_wire": set(),
+    "_buffer": {"_wire"},
+    "_frame": {"_buffer", "_wire"},
+    "_hooks": {"_frame", "extension"},
+    "_transport": {"_buffer", "_frame", "_hooks", "_linger", "_wire", "closing", "extension", "stats"},
+    "_listener": {"_frame", "_transport", "_wire"},
+    "_protocol": {"_buffer", "_frame", "_hooks", "_listener", "_transport", "_wire", "closing"},
+    "client": {
+        *{"_connect", "_handshake", "_listener", "_options", "_protocol", "_transport"},
+        *{"extension", "upgrade", "url"},
+    },
+    "server": {
+        *{"_connect", "_handshake", "_listener", "_options", "_protocol", "_transport"},
+        *{"extension", "upgrade"},
+    },
+}
+
+
+def tracked() -> list[str]:
+    output = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [name for name in output.splitlines() if (ROOT / name).is_file()]
+
+
+def imports_of(path: Path) -> set[str]:
+    """Modules of core that a source file names in an import, at any depth of it."""
+    found: set[str] = set()
+    text = path.read_text()
+    for match in re.finditer(r"^\s*(?:from\s+ws_core(?:\.(\w+))?\s+c?import\b(.*)|c?import\s+ws_core)", text, re.M):
+        found.add(match[1] or "ws_core")
+    return found
+
+
+def core_modules() -> list[str]:
+    return sorted({path.stem for path in CORE.iterdir() if path.suffix in (".py", ".pyx", ".pxd")} - {"__init__"})
+
+
+def test_every_module_of_core_has_its_layer() -> None:
+    assert set(core_modules()) == set(LAYERS)
+
+
+@pytest.mark.parametrize("module", core_modules())
+def test_imports_point_down(module: str) -> None:
+    allowed = LAYERS[module] | EVERYBODY | {module}
+    for suffix in (".py", ".pyx", ".pxd"):
+        path = CORE / f"{module}{suffix}"
+        if path.exists():
+            found = imports_of(path)
+            if module == "extension":
+                found.discard("ws_core")  # for annotations only
+            assert found <= allowed, f"{path.name} imports {found - allowed}"
+
+
+def test_annotations_only_means_that() -> None:
+    """The upward imports that LAYERS allows stand under TYPE_CHECKING."""
+    upward = {
+        "errors": "upgrade",
+        "upgrade": "_listener",
+        "extension": "_transport",
+        "_linger": "_transport",
+    }
+    for module, target in upward.items():
+        tree = ast.parse((CORE / f"{module}.py").read_text())
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom):
+                assert node.module not in (f"ws_core.{target}", "ws_core"), f"{module} imports {target} at run time"
+
+
+def test_wire_knows_only_libc() -> None:
+    for path in (CORE / "_wire").iterdir():
+        for include in re.findall(r'#\s*include\s*[<"]([^>"]+)', path.read_text()):
+            assert "python" not in include.lower(), f"{path.name} includes {include}"
+            assert "/" not in include or include.startswith(("sys/", "arm_")), f"{path.name} includes {include}"
+
+
+def test_wire_parts_come_in_pairs_each_with_a_test() -> None:
+    parts = {path.stem for path in (CORE / "_wire").iterdir()}
+    for part in parts:
+        assert (CORE / "_wire" / f"{part}.h").exists()
+        assert (CORE / "_wire" / f"{part}.c").exists()
+        assert (ROOT / f"packages/ws-core/tests/wire/test_{part}.c").exists(), f"{part} has no C test"
+
+
+def test_only_the_upgrade_knows_http_and_only_the_loop_side_knows_asyncio() -> None:
+    for module in ("_handshake", "url", "errors", "upgrade", "enums", "stats", "closing"):
+        text = (CORE / f"{module}.py").read_text()
+        assert not re.search(r"^\s*(import|from) asyncio", text, re.M), f"{module} knows asyncio"
+    for module in core_modules():
+        for suffix in (".py", ".pyx"):
+            path = CORE / f"{module}{suffix}"
+            if path.exists() and module != "_handshake":
+                assert "httptools" not in re.sub(r"#.*|\"\"\".*?\"\"\"", "", path.read_text(), flags=re.S), module
+
+
+def test_extensions_import_only_public_names_of_core() -> None:
+    import ws_core
+
+    for package in ("ws-proxy", "ws-autoping"):
+        for path in (ROOT / "packages" / package / "src").rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "ws_core":
+                    names = {alias.name for alias in node.names}
+                    assert node.module == "ws_core", f"{path} imports {node.module}"
+                    assert names <= set(ws_core.__all__), f"{path} imports {names - set(ws_core.__all__)}"
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    others = {"ws_proxy", "ws_autoping"} - {path.parent.name}
+                    assert node.module.split(".")[0] not in others, f"{path} imports a sibling"
+
+
+def test_core_names_extensions_only_in_the_table_of_hints() -> None:
+    for path in [*CORE.glob("*.py"), *CORE.glob("*.pyx")]:
+        text = path.read_text()
+        if path.name == "extension.py":
+            text = re.sub(r"_HINTS[^=]*= \{.*?\n\}", "", text, flags=re.S)
+        assert not re.search(r"ws_proxy|ws_autoping|wirelark-ws-(proxy|autoping)", text), path.name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_package_is_a_distribution_of_its_own(package: str) -> None:
+    distribution, _ = PACKAGES[package]
+    folder = ROOT / "packages" / package
+    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "src", "tests"):
+        assert (folder / name).exists(), f"{package} has no {name}"
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert project["name"] == distribution
+    assert version(distribution) in (folder / "CHANGELOG.md").read_text()
+
+
+def test_requirements_between_packages_are_ranges() -> None:
+    """An oldest core, never ==, never an upper bound."""
+    for package in ("ws-proxy", "ws-autoping"):
+        lines = [line for line in requires(PACKAGES[package][0]) or [] if line.startswith("wirelark-ws-core")]
+        assert lines
+        for line in lines:
+            assert ">=" in line
+            assert not re.search(r"==|<|~=", line), line
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_wheel_holds_every_file_of_the_package(package: str) -> None:
+    distribution, name = PACKAGES[package]
+    installed = {str(file) for file in files(distribution) or ()}
+    source = ROOT / "packages" / package / "src"
+    for tracked_name in tracked():
+        path = ROOT / tracked_name
+        if source in path.parents and path.suffix in (".py", ".pyi", ".pxd", ".h", ".typed"):
+            assert str(path.relative_to(source)) in installed, f"{path} is not in the wheel"
+    assert any(file.endswith("py.typed") for file in installed)
+    assert not any(file.endswith((".c", ".pyx")) for file in installed), "sources are in the wheel"
+    assert any(name in file for file in installed)
+
+
+def test_small_files() -> None:
+    for name in tracked():
+        if Path(name).suffix in (".py", ".pyx", ".pxd", ".c", ".h", ".pyi"):
+            count = len((ROOT / name).read_text().splitlines())
+            assert count <= 500 or name in LONG_FILES, f"{name} has {count} lines"
+    for name in LONG_FILES:
+        assert len((ROOT / name).read_text().splitlines()) > 500, f"{name} needs no exception any more"
+
+
+def test_the_first_lines_say_what_lives_there() -> None:
+    for name in tracked():
+        path = ROOT / name
+        if "examples" in name or path.name in ("__main__.py", "_version.py") or "ws-types/src" in name:
+            continue
+        text = path.read_text() if path.suffix in (".py", ".pyx", ".c", ".h") else ""
+        if text:
+            assert text.lstrip().startswith(('"""', "#", "/*", "//", "from __future__")), f"{name} says nothing at its head"
+
+
+@pytest.mark.parametrize(("name", "limit"), [("CONTRIBUTING.md", 150), ("noxfile.py", 150)])
+def test_short_files(name: str, limit: int) -> None:
+    assert len((ROOT / name).read_text().splitlines()) <= limit
+
+
+def test_import_loads_no_extension() -> None:
+    code = (
+        "import sys, ws_core; loaded = {'ws_proxy', 'ws_autoping', 'python_socks', 'aiofastnet'} & set(sys.modules);"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
