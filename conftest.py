@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import uvloop
+
 from harness import Net, within
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}

@@ -95,7 +95,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy --strict on the pure packages and the examples, against the installed stubs."""
-    install_family(session, "mypy==2.4.1", "-r", "tests/requirements.txt")
+    install_family(session, "async-timeout", "-r", "tests/requirements.txt")
     session.run("mypy", *[f"packages/{package}/src" for package in PACKAGES if package != "ws-types"], "examples")
 
 

@@ -21,7 +21,9 @@ def main() -> int:
         command = commands.add_parser(name, help=(module.__doc__ or "").splitlines()[0], description=module.__doc__)
         command.add_argument("--quick", action="store_true", help="under a minute, with wider quartiles")
         command.add_argument("--json", type=Path, metavar="FILE", help="write the result there, too")
-        command.add_argument("--only", metavar="WORDS", help="contenders whose label holds one of these words, e.g. ws_core,picows")
+        command.add_argument(
+            "--only", metavar="WORDS", help="who takes part: labels that hold a word, e.g. ws_core,picows"
+        )
         module.add_options(command)
         command.set_defaults(run=module.run)
     options = parser.parse_args()

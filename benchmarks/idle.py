@@ -21,7 +21,7 @@ STAGES = ("upgraded", "after a message")
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--connections", type=int, default=5000, help="how many (5000)")
-    parser.add_argument("--size", type=int, default=256, help="size of the one message that each echoes, in bytes (256)")
+    parser.add_argument("--size", type=int, default=256, help="of the one message that each echoes, in bytes (256)")
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -80,7 +80,8 @@ def _raise_descriptor_limit(needed: int) -> None:
 
 
 def _memory_table(report: Report, samples: dict[Contender, list[tuple[float, float]]]) -> None:
-    table = report.table("server, private KiB an idle connection", ["contender", *STAGES, "over its bare transport", "runs"])
+    columns = ["contender", *STAGES, "over its bare transport", "runs"]
+    table = report.table("server, private KiB an idle connection", columns)
     used = {contender: figure([pair[1] for pair in pairs]) for contender, pairs in samples.items()}
     for contender, pairs in samples.items():
         upgraded = figure([pair[0] for pair in pairs])

@@ -1,4 +1,4 @@
-"""instructions: what one message costs in user-mode instructions, counted by callgrind. No noise, but no kernel either."""
+"""instructions: user-mode instructions a message, counted by callgrind. No noise, but no kernel either."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Workload:
 WORKLOADS = {
     "rtt-client": Workload("client, round trip of 256 B", "client", "rtt", 400, 256),
     "rtt-server": Workload("server, round trip of 256 B", "server", "rtt", 400, 256),
-    "burst-client": Workload("client, bursts of 100 × 256 B", "client", "burst", 10, 256, 100),
-    "burst-server": Workload("server, bursts of 100 × 256 B", "server", "burst", 10, 256, 100),
+    "burst-client": Workload("client, bursts of 100 x 256 B", "client", "burst", 10, 256, 100),
+    "burst-server": Workload("server, bursts of 100 x 256 B", "server", "burst", 10, 256, 100),
     "feed-none": Workload("client, 128 B frames, no payload", "client", "feed-none", 20000, 128),
     "feed-bytes": Workload("client, 128 B frames, bytes", "client", "feed-bytes", 20000, 128),
     "feed-str": Workload("client, 128 B frames, str", "client", "feed-str", 20000, 128),
@@ -119,7 +119,8 @@ def _table(
     report: Report, names: list[str], entrants: list[Contender], counts: dict[tuple[str, Contender], float | None]
 ) -> None:
     for name in names:
-        table = report.table(f"{WORKLOADS[name].title}", ["contender", "instructions a message", "× picows", "× C floor"])
+        columns = ["contender", "instructions a message", "x picows", "x C floor"]
+        table = report.table(WORKLOADS[name].title, columns)
         for contender in entrants:
             own = counts[name, contender]
             if own is None:

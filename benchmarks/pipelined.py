@@ -29,5 +29,5 @@ def run(options: argparse.Namespace) -> Report:
         for side, group in (("server", Servers(family, entrants)), ("client", Clients(family, entrants))):
             lanes = group.lanes("burst", size, burst)
             interleave(list(lanes.values()), share_s)
-            add_table(report, f"{side}, echo of bursts of {burst} × {size} B", lanes, side=side, size=size, burst=burst)
+            add_table(report, f"{side}, echo of bursts of {burst} x {size} B", lanes, side=side, size=size, burst=burst)
     return report

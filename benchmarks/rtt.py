@@ -19,8 +19,8 @@ BUDGET_S = {"quick": 40, "full": 180}
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sizes", default="256", help="payload sizes in bytes, with commas (256; e.g. 32,256,8192)")
-    parser.add_argument("--cores", default="together,apart",
-                        help="where the peer runs: on the measured process's core, on another one, or one after the other")
+    text = "where the peer runs: on the core of the measured process, on another one (together,apart: both in turn)"
+    parser.add_argument("--cores", default="together,apart", help=text)
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> Report:
     entrants = contenders(options.only)
     share_s = BUDGET_S["quick" if options.quick else "full"] / (2 * len(sizes) * len(placements))
     with programs() as built, Family(built, two_cores()) as family:
-        sides = {"client": Clients(family, entrants), "server": Servers(family, entrants)}
+        sides: dict[str, Clients | Servers] = {"client": Clients(family, entrants), "server": Servers(family, entrants)}
         for placement, size, (side, group) in itertools.product(placements, sizes, sides.items()):
             family.place_peers(placement)
             lanes = group.lanes("rtt", size)

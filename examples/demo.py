@@ -68,7 +68,9 @@ async def main() -> None:
                         print(f"{scheme:6}{name:>8}{len(times):>10,}{p50:>9.1f} us{p99:>9.1f} us{rate:>14,.0f}")
                 finally:
                     server.terminate()
-    print(f"\nOne message at a time, client and server in a process each, {type(asyncio.get_running_loop()).__module__}.")
+    print(
+        f"\nOne message at a time, client and server in a process each, {type(asyncio.get_running_loop()).__module__}."
+    )
     print("The client is this, the server is examples/echo_server.py:\n")
     print(inspect.getsource(Client))
 

@@ -1,7 +1,7 @@
 """An echo server, plain or TLS: the smallest useful listener, with a proper end.
 
-    python echo_server.py                            # ws://127.0.0.1:9001/
-    python echo_server.py --port 9002 --cert chain.pem --key key.pem
+python echo_server.py                            # ws://127.0.0.1:9001/
+python echo_server.py --port 9002 --cert chain.pem --key key.pem
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The shape of the tree, as docs/explanation/design.md describes it: who imports whom, what lies where, what a wheel holds."""
+"""The shape of the tree (docs/explanation/design.md): who imports whom, what lies where, what a wheel holds."""
 
 from __future__ import annotations
 
@@ -211,7 +211,9 @@ def test_the_first_lines_say_what_lives_there() -> None:
             continue
         text = path.read_text() if path.suffix in (".py", ".pyx", ".c", ".h") else ""
         if text:
-            assert text.lstrip().startswith(('"""', "#", "/*", "//", "from __future__")), f"{name} says nothing at its head"
+            assert text.lstrip().startswith(('"""', "#", "/*", "//", "from __future__")), (
+                f"{name} says nothing at its head"
+            )
 
 
 @pytest.mark.parametrize(("name", "limit"), [("CONTRIBUTING.md", 150), ("noxfile.py", 150)])

@@ -21,7 +21,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { IN = 1 << 20, CONNECTIONS = 64, CROWD = 50000, PATIENCE_MS = 20000 };
+enum { IN = 17 << 20, READ = 1 << 20, CONNECTIONS = 64, CROWD = 50000, PATIENCE_MS = 20000 };
 
 struct conn {
     int fd, epoll_fd;
@@ -163,7 +163,7 @@ static int take_frames(struct conn *c, long count, size_t size, size_t have)
             have -= at;
             at = 0;
         }
-        ssize_t n = wait_and_receive(c, in + have, IN - have);
+        ssize_t n = wait_and_receive(c, in + have, IN - have < READ ? IN - have : READ);
         if (n < 0)
             return -1;
         have += (size_t)n;

@@ -31,7 +31,7 @@ class Child:
 
     def __init__(self, name: str, command: Sequence[str], core: int | None, env: Mapping[str, str] | None = None):
         self.name = name
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115: closed in close()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._buffer = b""
         self._process = subprocess.Popen(
             command,
@@ -132,6 +132,7 @@ class Cores(NamedTuple):
     peer: int | None
 
 
+NO_ENV: Mapping[str, str] = {}
 ANYWHERE = Cores(None, None)
 
 
@@ -148,12 +149,12 @@ class Family:
         programs: Mapping[str, Path],
         cores: Cores,
         wrap: Sequence[str] = (),
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str] = NO_ENV,
     ):
         self._programs = programs
         self._cores = cores
         self._wrap = list(wrap)  # e.g. valgrind, before the command of a measured process
-        self._env = env or {}
+        self._env = env
         self._stack = ExitStack()
         self._peers: list[Child] = []
 
@@ -177,7 +178,7 @@ class Family:
             command = [sys.executable, "-m", "benchmarks.peers", role, library, loop]
         return self._start(f"{library} {loop} {role}", self._wrap + command, self._cores.measured, self._env)
 
-    def _start(self, name: str, command: Sequence[str], core: int | None, env: Mapping[str, str] | None = None) -> Child:
+    def _start(self, name: str, command: Sequence[str], core: int | None, env: Mapping[str, str] = NO_ENV) -> Child:
         return self._stack.enter_context(Child(name, command, core, env))
 
     def __enter__(self) -> Family:

@@ -9,13 +9,13 @@ from benchmarks.harness.figures import Figure, figure, paired_ratio
 from benchmarks.harness.report import Report, ratio, spread
 from benchmarks.harness.rounds import Lane
 
-COLUMNS = ["contender", "CPU µs a message", "wall µs a message", "CPU: × picows", "× C floor", "user mode", "rounds"]
+COLUMNS = ["contender", "CPU µs a message", "wall µs a message", "CPU: x picows", "x C floor", "user mode", "rounds"]
 
 
-def add_table(report: Report, title: str, lanes: dict[Contender, Lane], floor: Lane | None = None, **where: Any) -> None:
-    """`lanes` were run together. `floor`: another lane than the one of the C floor among them. `where`: for the JSON."""
+def add_table(report: Report, title: str, lanes: dict[Contender, Lane], **where: Any) -> None:
+    """`lanes` were run together. `where`: what the JSON says of them."""
     table = report.table(title, COLUMNS)
-    floor = floor or lanes.get(FLOOR)
+    floor = lanes.get(FLOOR)
     for contender, lane in lanes.items():
         beside = lanes.get(reference(contender))
         against = _ratio(lane, beside) if contender != FLOOR else None

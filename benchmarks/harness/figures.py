@@ -27,4 +27,4 @@ def figure(samples: Sequence[float]) -> Figure:
 
 def paired_ratio(samples: Sequence[float], others: Sequence[float]) -> Figure:
     """The ratio within each round, where both met the same weather; then the median of those."""
-    return figure([a / b for a, b in zip(samples, others) if b > 0])
+    return figure([a / b for a, b in zip(samples, others, strict=True) if b > 0])

@@ -23,8 +23,8 @@ class Table:
         widths = [max(len(row[i]) for row in [self.columns, *self.rows]) for i in range(len(self.columns))]
         lines = [self.title, ""]
         for row in [self.columns, ["-" * width for width in widths], *self.rows]:
-            cells = [cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))]
-            lines.append("  ".join(cells).rstrip())
+            first, *others = map(str.rjust, row, widths)
+            lines.append("  ".join([row[0].ljust(len(first)), *others]).rstrip())
         return "\n".join(lines) + "\n"
 
 

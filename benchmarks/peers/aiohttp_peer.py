@@ -38,7 +38,7 @@ async def _echo(request: web.Request) -> web.WebSocketResponse:
 
 
 class Connection:
-    def __init__(self, socket: ClientWebSocketResponse, mode: str):
+    def __init__(self, socket: ClientWebSocketResponse[bool], mode: str):
         self._socket = socket
         self._mode = mode
 

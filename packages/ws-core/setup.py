@@ -19,7 +19,9 @@ def module(name: str, *wire: str) -> Extension:
         [f"{PACKAGE}/{name}.pyx", *(f"{WIRE}/{part}.c" for part in wire)],
         include_dirs=[PACKAGE],
         depends=HEADERS,
-        extra_compile_args=[] if sys.platform == "win32" else ["-std=c11", "-O3", "-g1", "-fvisibility=hidden", "-pthread"],
+        extra_compile_args=[]
+        if sys.platform == "win32"
+        else ["-std=c11", "-O3", "-g1", "-fvisibility=hidden", "-pthread"],
         define_macros=[("_GNU_SOURCE", "1")],
         libraries=["bcrypt"] if sys.platform == "win32" and "entropy" in wire else [],
     )

@@ -325,7 +325,7 @@ class Net:
         for transport in self._transports:
             try:
                 await within(transport.wait_disconnected())
-            except Exception:  # noqa: S110 - the test has looked at what it wanted to see
+            except Exception:
                 pass
         for server in self._servers:
             if isinstance(server, ws_core.WSServer):

@@ -1,4 +1,4 @@
-"""Echo against peers that we did not write: the websockets and aiohttp packages, as client and as server, plain and TLS."""
+"""Echo against peers that we did not write: the websockets and aiohttp packages, as client and as server."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ import aiohttp
 import aiohttp.web
 import pytest
 import websockets
-from harness import Echo, Net, client_ssl_context, random_bytes, server_ssl_context, until, within
 
+from harness import Echo, Net, client_ssl_context, random_bytes, server_ssl_context, until, within
 from ws_core import WSCloseCode, WSFrame, WSMsgType, WSTransport
 
-MESSAGES: list[str | bytes] = ["", "text", "ünï¢ode" * 10_000, b"", b"\x00\xff", *map(random_bytes, (125, 126, 65_536, 400_000))]
+MESSAGES: list[str | bytes] = [
+    "",
+    "text",
+    "ünï¢ode" * 10_000,
+    b"",
+    b"\x00\xff",
+    *map(random_bytes, (125, 126, 65_536, 400_000)),
+]
 
 
 # ------------------------------------------------------------------ their servers

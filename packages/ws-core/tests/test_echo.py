@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from harness import Net, Recorder, random_bytes, within
 
+from harness import Net, Recorder, random_bytes, within
 from ws_core import WSCloseCode, WSMsgType
 
 SIZES = [0, 1, 2, 7, 64, 125, 126, 127, 4096, 65535, 65536, 65537, 300_000, 3_000_000]

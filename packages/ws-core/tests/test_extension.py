@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
-from harness import Net, Recorder, client_frame, until, within
 
 import ws_core
+from harness import Net, Recorder, client_frame, until, within
 from ws_core import (
     Extension,
     TransportHook,
@@ -25,11 +24,10 @@ from ws_core import (
 
 
 @pytest.fixture(autouse=True)
-def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing registered, and nothing left behind."""
     monkeypatch.setattr(extension, "_registered", [])
     monkeypatch.setattr(extension, "_entry_points_loaded", True)
-    yield
 
 
 def make(name: str, **options: Any) -> Extension:
@@ -89,7 +87,7 @@ class Attaching(Extension):
     """Owns `spy`: a hook to attach."""
 
     name = "attaching"
-    options = {"spy": None}  # noqa: RUF012
+    options = {"spy": None}
 
     def __init__(self) -> None:
         self.checked: list[tuple[dict[str, Any], bool]] = []
@@ -221,10 +219,16 @@ async def test_order_interest_consume_and_replace(plain_net: Net) -> None:
                 self.kept = frame
             return self.kept
 
-    hooks = [Spy("texts", [WSMsgType.TEXT], log), Consume("consume", log=log), Replace("replace", [WSMsgType.TEXT], log)]
+    hooks = [
+        Spy("texts", [WSMsgType.TEXT], log),
+        Consume("consume", log=log),
+        Replace("replace", [WSMsgType.TEXT], log),
+    ]
     for hook in hooks:
         listener.transport.add_hook(hook)
-    await peer.send(client_frame(1, b"one") + client_frame(1, b"consume") + client_frame(2, b"three") + client_frame(1, b"4"))
+    await peer.send(
+        client_frame(1, b"one") + client_frame(1, b"consume") + client_frame(2, b"three") + client_frame(1, b"4")
+    )
     frames = [await listener.frame() for _ in range(3)]
     assert [bytes(frame) for frame in frames] == [b"one", b"three", b"one"]
     assert log == [

@@ -6,8 +6,8 @@ import ctypes
 import gc
 
 import pytest
-from harness import Echo, Net, Recorder, client_frame, frame_bytes, random_bytes, within
 
+from harness import Echo, Net, Recorder, client_frame, frame_bytes, random_bytes, within
 from ws_core import WSCloseCode, WSFrame, WSMsgType, WSTransport
 
 
@@ -56,7 +56,9 @@ async def test_fields(plain_net: Net) -> None:
     )
 
 
-@pytest.mark.parametrize(("rsv", "expected"), [(4, (True, False, False)), (2, (False, True, False)), (1, (False, False, True))])
+@pytest.mark.parametrize(
+    ("rsv", "expected"), [(4, (True, False, False)), (2, (False, True, False)), (1, (False, False, True))]
+)
 async def test_reserved_bits(one_net: Net, rsv: int, expected: tuple[bool, ...]) -> None:
     (frame,) = await received(one_net, client_frame(2, b"x", rsv=rsv), strict=False)
     assert (frame.rsv1, frame.rsv2, frame.rsv3) == expected

@@ -9,8 +9,8 @@ import weakref
 from typing import Any
 
 import pytest
-from harness import Echo, Net, RawPeer, Recorder, client_frame, frame_bytes, until, within
 
+from harness import Echo, Net, RawPeer, Recorder, client_frame, frame_bytes, until, within
 from ws_core import WSCloseCode, WSDisconnectKind, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport
 
 
@@ -238,7 +238,7 @@ async def test_wait_disconnected_is_after_the_callback(plain_net: Net) -> None:
 
 
 async def test_nothing_holds_a_closed_connection(net: Net) -> None:
-    """Without the collector: the library leaves no cycle of its own behind, also when the listener holds the transport."""
+    """Without the collector: the library leaves no cycle of its own, also when the listener holds the transport."""
 
     class Listener(WSListener):
         def on_ws_connected(self, transport: WSTransport) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import weakref
 
 import pytest
-from harness import Net, Recorder, client_frame, until, within
 
+from harness import Net, Recorder, client_frame, until, within
 from ws_core import WSFrame, WSListener, WSMsgType, WSTransport
 
 

@@ -7,8 +7,8 @@ import gc
 from typing import Any
 
 import pytest
-from harness import Net, RawPeer, Recorder, client_frame, frame_bytes, random_bytes, until, within
 
+from harness import Net, RawPeer, Recorder, client_frame, frame_bytes, random_bytes, until, within
 from ws_core import WSCloseCode, WSDisconnectKind, WSFrame, WSMsgType, WSProtocolError, WSTransport
 
 TEXT, BINARY, CONT, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
@@ -147,7 +147,9 @@ async def test_lenient_hands_over_what_comes(plain_net: Net) -> None:
 async def test_nothing_is_delivered_after_close(net: Net) -> None:
     """RFC 6455 section 5.5.1, also for a second CLOSE in the same read (LESSONS 20) and for broken bytes."""
     server, peer = await server_and_peer(net)
-    await peer.send(client_frame(CLOSE, b"\x03\xe8") + client_frame(CLOSE, b"\x03\xe9") + client_frame(TEXT, b"x") + b"\xff" * 50)
+    await peer.send(
+        client_frame(CLOSE, b"\x03\xe8") + client_frame(CLOSE, b"\x03\xe9") + client_frame(TEXT, b"x") + b"\xff" * 50
+    )
     await server.frame()
     server.transport.send_close(WSCloseCode.OK)
     server.transport.disconnect()
@@ -232,7 +234,7 @@ def rss() -> int:
 
 
 async def test_an_announced_size_costs_nothing(one_net: Net) -> None:
-    """A hundred peers announce 1 GiB each, send a little, and go quiet (LESSONS 11 and DESIGN: what has arrived counts)."""
+    """A hundred peers announce 1 GiB each, send a little, and go quiet (DESIGN: what has arrived counts)."""
     server = await one_net.serve(lambda request: Recorder(), max_frame_size=2**30)
     peers = [await one_net.raw(server) for _ in range(100)]
     gc.collect()

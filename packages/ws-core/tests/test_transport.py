@@ -9,8 +9,8 @@ import threading
 from typing import Any
 
 import pytest
-from harness import Net, RawPeer, Recorder, client_frame, frame_bytes, random_bytes, until, within
 
+from harness import Net, RawPeer, Recorder, client_frame, frame_bytes, random_bytes, until, within
 from ws_core import WSCloseCode, WSDisconnectKind, WSFrame, WSMsgType, WSTransport
 
 

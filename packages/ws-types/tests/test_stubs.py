@@ -70,7 +70,7 @@ def test_what_is_exported_and_compiled_has_a_stub() -> None:
             assert name in declared(module.removeprefix("ws_core.")), f"{name} has no stub"
 
 
-CHECKED = '''
+CHECKED = """
 from typing import assert_type
 from ws_core import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
@@ -86,7 +86,7 @@ async def main() -> None:
     transport, listener = await ws_connect(Listener, "ws://127.0.0.1/")
     assert_type(transport, WSTransport)
     await transport.wait_disconnected()
-'''
+"""
 
 WRONG = {
     'transport.send("text", b"")': "arg-type",

@@ -1,4 +1,4 @@
-"""WebSockets at the speed of the wire: a client and a server for asyncio. What this module exports is the public API."""
+"""WebSockets at the speed of the wire: a client and a server for asyncio. What stands here is the public API."""
 
 from ws_core._frame import WSFrame
 from ws_core._listener import WSListener

@@ -12,12 +12,12 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from ssl import SSLContext
-from typing import Any, Union
+from typing import Any
 
 from ws_core.extension import ActiveExtension
 from ws_core.url import WSParsedURL
 
-WSSocketFactory = Callable[[WSParsedURL], Union[socket.socket, None, Awaitable[Union[socket.socket, None]]]]
+WSSocketFactory = Callable[[WSParsedURL], socket.socket | None | Awaitable[socket.socket | None]]
 
 
 def fast_net(use_aiofastnet: bool | None, loop: asyncio.AbstractEventLoop) -> Any:

@@ -202,7 +202,11 @@ class ResponseReader(_Head):
 
     @property
     def raw_header(self) -> bytes:
-        end = self._raw.rfind(b"\r\n\r\n", 0, len(self._raw) - len(self.tail)) if self.tail else self._raw.find(b"\r\n\r\n")
+        end = (
+            self._raw.rfind(b"\r\n\r\n", 0, len(self._raw) - len(self.tail))
+            if self.tail
+            else self._raw.find(b"\r\n\r\n")
+        )
         return bytes(self._raw[: end + 4] if end >= 0 else self._raw)
 
     @property
@@ -250,7 +254,11 @@ def new_key() -> str:
 
 
 def build_request(
-    url: WSParsedURL, key: str, extra_headers: WSHeadersLike | None, subprotocols: Sequence[str], user_info: tuple[str, str] | None
+    url: WSParsedURL,
+    key: str,
+    extra_headers: WSHeadersLike | None,
+    subprotocols: Sequence[str],
+    user_info: tuple[str, str] | None,
 ) -> WSUpgradeRequest:
     """The request of section 4.1."""
     headers: CIMultiDict[str] = CIMultiDict()
@@ -267,7 +275,9 @@ def build_request(
     return WSUpgradeRequest(b"GET", url.resource_name.encode("ascii"), b"HTTP/1.1", headers)
 
 
-def check_response(reader: ResponseReader, key: str, subprotocols: Sequence[str]) -> tuple[WSUpgradeResponse, str | None]:
+def check_response(
+    reader: ResponseReader, key: str, subprotocols: Sequence[str]
+) -> tuple[WSUpgradeResponse, str | None]:
     """The client's checks of section 4.1; returns the answer and the chosen subprotocol."""
     response = reader.response()
     headers = response.headers
@@ -281,13 +291,19 @@ def check_response(reader: ResponseReader, key: str, subprotocols: Sequence[str]
     if not has_token(headers, "Connection", "upgrade"):
         raise _header_error(WSInvalidUpgradeError, "Connection", "must contain upgrade", raw, response)
     if headers.getall("Sec-WebSocket-Accept", []) != [accept_key(key)]:
-        raise _header_error(WSInvalidHeaderError, "Sec-WebSocket-Accept", "does not match the key that we sent", raw, response)
+        raise _header_error(
+            WSInvalidHeaderError, "Sec-WebSocket-Accept", "does not match the key that we sent", raw, response
+        )
     chosen = headers.getall("Sec-WebSocket-Protocol", [])
     if len(chosen) > 1 or (chosen and chosen[0] not in subprotocols):
-        raise _header_error(WSInvalidHeaderError, "Sec-WebSocket-Protocol", "chooses what we did not offer", raw, response)
+        raise _header_error(
+            WSInvalidHeaderError, "Sec-WebSocket-Protocol", "chooses what we did not offer", raw, response
+        )
     extensions = headers.getall("Sec-WebSocket-Extensions", [])
     if extensions:
-        raise _header_error(WSInvalidHeaderError, "Sec-WebSocket-Extensions", "accepts what we did not offer", raw, response)
+        raise _header_error(
+            WSInvalidHeaderError, "Sec-WebSocket-Extensions", "accepts what we did not offer", raw, response
+        )
     return response, chosen[0] if chosen else None
 
 
@@ -303,7 +319,7 @@ def _header_error(
 
 
 def check_request(request: WSUpgradeRequest) -> str:
-    """The server's checks of section 4.2.1; returns the value of Sec-WebSocket-Accept. HTTPProblem says what is wrong."""
+    """The server's checks of section 4.2.1; returns Sec-WebSocket-Accept. HTTPProblem says what is wrong."""
     headers = request.headers
     if request.method != b"GET":
         raise HTTPProblem(405, "a WebSocket is opened by GET", [("Allow", "GET")])

@@ -20,10 +20,10 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.time cimport monotonic
 from libc.string cimport memcpy
-from ws_core._buffer cimport loop_state, new_block
+from ws_core._buffer cimport new_block
 from ws_core._frame cimport new_frame
 from ws_core._hooks cimport HookChain
-from ws_core._listener cimport CALL_NOTHING, CALL_PYTHON, CALL_VTABLE, how_to_call
+from ws_core._listener cimport CALL_PYTHON, CALL_VTABLE, how_to_call
 from ws_core._wire cimport (
     WL_BIT_FIN, WL_ERROR, WL_FRAME, WL_OP_CLOSE, WL_OP_PING, WL_OP_PONG, WL_OPCODE_CONTROL, WL_OPCODE_MASK,
     wl_error, wl_error_close_code, wl_error_text, wl_mask_init, wl_reader_init, wl_reader_next,

@@ -81,7 +81,8 @@ cdef class WSTransport:
     cdef int send_message(self, uint8_t first, object message) except -1
     cdef int send_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1
     cdef int gather_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1
-    cdef int write_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total, object owner) except -1
+    cdef int write_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total,
+                         object owner) except -1
     cdef Py_ssize_t build(self, uint8_t *out, uint8_t first, const uint8_t *payload, Py_ssize_t size) except -1
     cdef int next_key(self, uint32_t *key) except -1
     cdef bint may_write_directly(self) except -1

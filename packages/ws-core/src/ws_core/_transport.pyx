@@ -18,7 +18,7 @@ from ws_core._buffer cimport GATHER_SIZE, loop_state
 from ws_core._hooks cimport Hook, new_chain, wrap_python_hook
 from ws_core._wire cimport (
     WL_BIT_FIN, WL_BIT_RSV1, WL_BIT_RSV2, WL_BIT_RSV3, WL_CONTROL_PAYLOAD_MAX, WL_HEADER_MAX, WL_OP_BINARY,
-    WL_OP_CLOSE, WL_OP_PING, WL_OP_PONG, WL_OPCODE_CONTROL, WL_OPCODE_MASK, wl_close_code_valid, wl_entropy_next,
+    WL_OP_CLOSE, WL_OP_PING, WL_OP_PONG, WL_OPCODE_CONTROL, wl_close_code_valid, wl_entropy_next,
     wl_header_size, wl_header_write, wl_mask, wl_mask_init, wl_mask_rotate,
 )
 
@@ -81,7 +81,7 @@ cdef class Config:
 
     # __cinit__, not __init__: an object without these must not exist, whoever makes it.
     def __cinit__(self, loop, logger, *, is_client_side, disconnect_on_exception, enable_auto_pong, strict, cork,
-                 max_frame_size, read_buffer_init_size, max_write_backlog, debug):
+                  max_frame_size, read_buffer_init_size, max_write_backlog, debug):
         self.loop = loop
         self.logger = logger
         self.is_client_side = is_client_side
@@ -504,7 +504,8 @@ cdef class WSTransport:
         self.underlying_transport.write(data)
         if limit >= 0 and not self.wr_closed and self.backlog() > limit:
             before = self.disconnect_reason
-            self.set_reason(WSDisconnectKind.LOCAL, f"more than max_write_backlog={limit} bytes waited for the peer", None)
+            self.set_reason(
+                WSDisconnectKind.LOCAL, f"more than max_write_backlog={limit} bytes waited for the peer", None)
             try:
                 self.listener.on_write_backlog(self)
             finally:
@@ -655,7 +656,8 @@ cdef class WSTransport:
             self.close_handshake.recv = WSCloseInfo(frame.get_close_code(), reason)
             self.close_handshake.recv_then_sent = first
             if first:
-                self.set_reason(WSDisconnectKind.PEER, f"the peer sent CLOSE {frame.get_close_code():d} {reason or ''}".strip(), None)
+                said = f"{frame.get_close_code():d} {reason or ''}".strip()
+                self.set_reason(WSDisconnectKind.PEER, f"the peer sent CLOSE {said}", None)
             else:
                 self.set_reason(WSDisconnectKind.LOCAL, "the peer answered the CLOSE of this side", None)
         if self.close_waiter is not None and not self.close_waiter.done():
@@ -697,7 +699,7 @@ cdef class WSTransport:
         return WSStats(self.frames_in, self.bytes_in, self.frames_out, self.bytes_out, self.last_data_time)
 
     cpdef notify_user_specific_pong_received(self):
-        """Tell auto-ping that on_ws_frame has recognised a pong of the user's own making. Without auto-ping, nothing."""
+        """Tell auto-ping that on_ws_frame has seen a pong of the user's own making. Without auto-ping, nothing."""
         self.check_thread("notify_user_specific_pong_received")
         if self.hooks is not None:
             self.hooks.on_user_pong(self)

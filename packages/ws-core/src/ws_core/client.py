@@ -8,7 +8,7 @@ import sys
 import urllib.parse
 from collections.abc import Callable, Sequence
 from ssl import SSLContext
-from typing import Any, Union
+from typing import Any
 
 from multidict import CIMultiDict
 
@@ -28,10 +28,7 @@ if sys.version_info >= (3, 11):
 else:
     from async_timeout import timeout as _timeout
 
-WSListenerFactory = Union[
-    Callable[[], WSListener],
-    Callable[[WSUpgradeRequest, WSUpgradeResponse], WSListener],
-]
+WSListenerFactory = Callable[[], WSListener] | Callable[[WSUpgradeRequest, WSUpgradeResponse], WSListener]
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 # Headers of the user's that say who he is: for the origin that he gave them for.
@@ -127,9 +124,7 @@ async def ws_connect(
     user_info = target.user_info
     async with _timeout(timeout_s):
         for left in range(max_redirects, -1, -1):
-            handshake = ClientHandshake(
-                config, target, ws_listener_factory, headers, subprotocols, user_info, active
-            )
+            handshake = ClientHandshake(config, target, ws_listener_factory, headers, subprotocols, user_info, active)
             try:
                 return await handshake.run(connector)
             except WSInvalidStatusError as exc:
@@ -165,13 +160,15 @@ def _redirect_target(refusal: WSInvalidStatusError, current: WSParsedURL) -> WSP
     except WSInvalidURL as exc:
         raise error(f"the server redirects to where no WebSocket can be: {exc}") from exc
     if current.is_secure and not following.is_secure:
-        raise error(f"the server redirects from wss to ws, which is not followed: {following.scheme}://{following.netloc}")
+        raise error(
+            f"the server redirects from wss to ws, which is not followed: {following.scheme}://{following.netloc}"
+        )
     return following
 
 
 def _takes_two(factory: Callable[..., WSListener]) -> bool:
     """Whether a listener factory wants request and response. Decided by its signature: it is called once."""
-    if isinstance(factory, type) and factory.__init__ is object.__init__:
+    if isinstance(factory, type) and getattr(factory, "__init__", None) is object.__init__:
         return False
     try:
         signature = inspect.signature(factory)

@@ -1,4 +1,4 @@
-"""What can go wrong that is WebSocket's own. System errors (ConnectionResetError, ssl.SSLError, ...) are not wrapped."""
+"""What can go wrong that is WebSocket's own. System errors (ConnectionResetError, ssl.SSLError) are not wrapped."""
 
 from __future__ import annotations
 

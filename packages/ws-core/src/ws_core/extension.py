@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import socket
 
     from ws_core import WSFrame, WSTransport
-    from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
     from ws_core.url import WSParsedURL
 
 __all__ = ["Extension", "TransportHook", "register_extension", "registered_extensions"]
@@ -169,7 +168,9 @@ def _load_entry_points() -> None:
                 loaded = entry_point.load()
                 register_extension(loaded() if isinstance(loaded, type) else loaded)
             except Exception:
-                _logger.exception("extension %r (%s) cannot be used and is left out", entry_point.name, entry_point.value)
+                _logger.exception(
+                    "extension %r (%s) cannot be used and is left out", entry_point.name, entry_point.value
+                )
 
 
 class ActiveExtension:

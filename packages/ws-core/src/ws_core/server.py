@@ -7,7 +7,7 @@ import functools
 import inspect
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Union
+from typing import Any
 
 from ws_core._connect import fast_net
 from ws_core._handshake import (
@@ -26,8 +26,8 @@ from ws_core.enums import WSCloseCode
 from ws_core.extension import ActiveExtension, Extension, claim_options
 from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 
-_FactoryResult = Union[WSListener, WSUpgradeResponseWithListener, None]
-WSServerListenerFactory = Callable[[WSUpgradeRequest], Union[_FactoryResult, Awaitable[_FactoryResult]]]
+_FactoryResult = WSListener | WSUpgradeResponseWithListener | None
+WSServerListenerFactory = Callable[[WSUpgradeRequest], _FactoryResult | Awaitable[_FactoryResult]]
 
 #: Seconds that the answer to a refused request may take to leave; then the connection is cut.
 _REFUSAL_PATIENCE_S = 2.0
@@ -247,7 +247,17 @@ class WSServer:
 class ServerHandshake:
     """The upgrade of one connection. The protocol hands it the bytes until it calls ``protocol.opened``."""
 
-    __slots__ = ("_answered", "_opened", "_protocol", "_reader", "_settings", "_task", "_timer", "_transport")
+    __slots__ = (
+        "_answered",
+        "_head_only",
+        "_opened",
+        "_protocol",
+        "_reader",
+        "_settings",
+        "_task",
+        "_timer",
+        "_transport",
+    )
 
     def __init__(self, settings: _Settings) -> None:
         self._settings = settings
@@ -256,6 +266,7 @@ class ServerHandshake:
         self._transport: Any = None
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
+        self._head_only = False  # the request is a HEAD: its answer has no body (RFC 9110 section 9.3.2)
         self._answered = False
         self._opened = False
 
@@ -282,6 +293,7 @@ class ServerHandshake:
             if not self._reader.feed(data):
                 return
             request = self._reader.request()
+            self._head_only = request.method == b"HEAD"
             assert self._protocol is not None
             self._check_before_factory(request)
             self._call_factory(request)
@@ -329,7 +341,7 @@ class ServerHandshake:
         try:
             result = self._settings.factory(request)
         except Exception:
-            self._factory_failed()
+            self._failed("the listener factory raised")
             return
         if inspect.isawaitable(result):
             self._transport.pause_reading()
@@ -340,8 +352,12 @@ class ServerHandshake:
     async def _await_factory(self, request: WSUpgradeRequest, result: Awaitable[_FactoryResult]) -> None:
         try:
             outcome = await result
+        except asyncio.CancelledError:
+            # By the end of the connection, and then this does nothing; or what the factory waited for was cancelled.
+            self._failed("the listener factory was cancelled")
+            raise
         except Exception:
-            self._factory_failed()
+            self._failed("the listener factory raised")
             return
         finally:
             self._task = None
@@ -357,15 +373,17 @@ class ServerHandshake:
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
 
-    def _factory_failed(self) -> None:
-        self._settings.config.logger.exception("the listener factory raised; the client gets 500")
+    def _failed(self, what: str) -> None:
+        if self._transport is None:
+            return
+        self._settings.config.logger.exception("%s; the client gets 500", what)
         self._refuse(HTTPProblem(500, "Internal Server Error"))
 
     def _answer(self, request: WSUpgradeRequest, result: object) -> None:
-        head_only = request.method == b"HEAD"
         if result is None:
-            self._refuse(HTTPProblem(404, "Not Found"), head_only)
+            self._refuse(HTTPProblem(404, "Not Found"))
             return
+        listener: WSListener | None
         if isinstance(result, WSListener):
             response, listener = WSUpgradeResponse.create_101_response(), result
         elif isinstance(result, WSUpgradeResponseWithListener):
@@ -376,18 +394,22 @@ class ServerHandshake:
                 "the client gets 500",
                 result,
             )
-            self._refuse(HTTPProblem(500, "Internal Server Error"), head_only)
+            self._refuse(HTTPProblem(500, "Internal Server Error"))
             return
         if response.status != 101:
-            self._send_and_close(response, head_only)
+            self._send_and_close(response)
             return
         self._upgrade(request, response, listener)
 
     def _upgrade(self, request: WSUpgradeRequest, response: WSUpgradeResponse, listener: WSListener | None) -> None:
         settings = self._settings
         protocol = self._protocol
-        assert protocol is not None and self._reader is not None
+        assert protocol is not None
+        assert self._reader is not None
         accept = check_request(request)
+        response = response.copy()  # the user's object may be in use for other connections, too
+        response.headers["Upgrade"] = "websocket"
+        response.headers["Connection"] = "Upgrade"
         response.headers["Sec-WebSocket-Accept"] = accept
         subprotocol = response.headers.get("Sec-WebSocket-Protocol")
         if subprotocol is None:
@@ -395,11 +417,16 @@ class ServerHandshake:
             if subprotocol is not None:
                 response.headers["Sec-WebSocket-Protocol"] = subprotocol
         transport = protocol.transport
-        hooks = [
-            hook
-            for active in settings.extensions
-            if (hook := active.extension.attach(transport, active.options)) is not None
-        ]
+        try:
+            answer = response.to_bytes()
+            hooks = [
+                hook
+                for active in settings.extensions
+                if (hook := active.extension.attach(transport, active.options)) is not None
+            ]
+        except Exception:
+            self._failed("the upgrade cannot be answered")
+            return
         if settings.config.debug is not None:
             settings.config.debug("%r is answered by %r", request, response)
         if self._timer is not None:
@@ -410,27 +437,33 @@ class ServerHandshake:
         self._opened = self._answered = True
         tail = self._reader.tail
         self._reader = None
-        self._transport.write(response.to_bytes())
+        self._transport.write(answer)
         protocol.opened(listener, request, response, subprotocol, tail, hooks)
 
     # ------------------------------------------------------------- refusals
 
-    def _refuse(self, problem: HTTPProblem, head_only: bool = False) -> None:
+    def _refuse(self, problem: HTTPProblem) -> None:
         if self._transport is None:
             return
         # One line, and no more than INFO: probes and scanners are not errors of ours.
         peer = self._transport.get_extra_info("peername")
         self._settings.config.logger.info("request from %s refused with %d: %s", peer, problem.status, problem)
         response = WSUpgradeResponse.create_error_response(problem.status, str(problem).encode(), problem.headers)
-        self._send_and_close(response, head_only)
+        self._send_and_close(response)
 
-    def _send_and_close(self, response: WSUpgradeResponse, head_only: bool) -> None:
+    def _send_and_close(self, response: WSUpgradeResponse) -> None:
         transport = self._transport
         if self._answered or transport is None:
             return
-        self._answered = True
+        response = response.copy()
         response.headers["Connection"] = "close"
-        transport.write(response.to_bytes(head_only=head_only))
+        try:
+            answer = response.to_bytes(head_only=self._head_only)
+        except (TypeError, ValueError):
+            self._failed("the answer of the listener factory cannot be sent")
+            return
+        self._answered = True
+        transport.write(answer)
         # Half-close, so that unread input cannot destroy the answer; the peer's
         # end of stream ends it, or time does.
         if self._timer is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WSHeadersLike", "WSUpgradeRequest", "WSUpgradeResponse", "WSUpgradeResponseWithListener"]
 
-WSHeadersLike = Union[Mapping[str, str], Iterable[tuple[str, str]]]
+WSHeadersLike = Mapping[str, str] | Iterable[tuple[str, str]]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -26,21 +26,27 @@ def add_headers(headers: CIMultiDict[str], extra: WSHeadersLike | None) -> None:
         return
     pairs = extra.items() if isinstance(extra, Mapping) else extra
     for name, value in pairs:
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"header names and values must be str, got {name!r}: {value!r}")
-        if not _TOKEN.fullmatch(name):
-            raise ValueError(f"{name!r} is not a valid header name")
-        if _BAD_VALUE.search(value):
-            raise ValueError(f"the value of header {name!r} has a line break or another control character in it")
+        _check_header(name, value)
         if name.lower() == "host":
             headers[name] = value
         else:
             headers.add(name, value)
 
 
+def _check_header(name: str, value: str) -> None:
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise TypeError(f"header names and values must be str, got {name!r}: {value!r}")
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"{name!r} is not a valid header name")
+    if _BAD_VALUE.search(value):
+        raise ValueError(f"the value of header {name!r} has a line break or another control character in it")
+
+
 def encode_head(first_line: str, headers: CIMultiDict[str]) -> bytes:
-    """Start line and headers as they go over the wire."""
+    """Start line and headers as they go over the wire. Checked again: users may have put headers in by themselves."""
     lines = [first_line]
+    for name, value in headers.items():
+        _check_header(name, value)
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
 
@@ -142,11 +148,24 @@ class WSUpgradeResponse:
         add_headers(response.headers, [("Location", location)])
         return response
 
+    def copy(self) -> WSUpgradeResponse:
+        """Another response that says the same."""
+        other = WSUpgradeResponse(self.status, None, self.body, self.version)
+        other.headers = CIMultiDict(self.headers)
+        return other
+
     def to_bytes(self, *, head_only: bool = False) -> bytes:
-        """As it goes over the wire; the length is added. `head_only`: the answer to a HEAD request."""
+        """
+        As it goes over the wire; the length is added. `head_only`: the answer to a HEAD request.
+
+        A status that has no body (1xx, 204, 304) is sent without it.
+        """
         body = self.body or b""
         headers = CIMultiDict(self.headers)
-        if self.status != 101 and self.status != 204 and self.status >= 200:
+        if self.status < 200 or self.status == 204:
+            head_only = True
+        else:
+            head_only = head_only or self.status == 304
             headers["Content-Length"] = str(len(body))
             if body:
                 headers.setdefault("Content-Type", "text/plain; charset=utf-8")
@@ -167,6 +186,8 @@ class WSUpgradeResponseWithListener:
         if response.status == 101 and listener is None:
             raise ValueError("a 101 response needs a listener")
         if response.status != 101 and listener is not None:
-            raise ValueError(f"a response with status {int(response.status)} opens no connection: listener must be None")
+            raise ValueError(
+                f"a response with status {int(response.status)} opens no connection: listener must be None"
+            )
         self.response = response
         self.listener = listener

@@ -13,8 +13,9 @@ __all__ = ["WSParsedURL", "parse_url"]
 _DEFAULT_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 # What may stand unquoted in path and query: RFC 3986 pchar, "/", "?" and an existing percent sign.
 _SAFE = "/?:@!$&'()*+,;=%-._~"
-# Control characters and spaces: where a request could be split in two.
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
+# Control characters and spaces: where a request could be split in two. Lone surrogates: they have no UTF-8.
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
+_SCHEME = re.compile(r"(?:[a-z][a-z0-9+.\-]*:(?=/))?/*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,11 @@ class WSParsedURL:
 
 
 def _hide_password(url: str) -> str:
-    return re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:***@", url)
+    """For error messages about URLs that are wrong: rather too much is hidden than too little."""
+    head, at, rest = url.rpartition("@")
+    scheme = _SCHEME.match(head)
+    colon = head.find(":", scheme.end() if scheme else 0)
+    return f"{head[:colon]}:***@{rest}" if at and colon >= 0 else url
 
 
 def parse_url(url: str, schemes: tuple[str, ...] = ("ws", "wss")) -> WSParsedURL:
@@ -68,12 +73,16 @@ def parse_url(url: str, schemes: tuple[str, ...] = ("ws", "wss")) -> WSParsedURL
         return WSInvalidURL(_hide_password(url), message)
 
     if _FORBIDDEN.search(url):
-        raise invalid("it contains a space or a control character; percent-encode it")
+        raise invalid("it contains a space, a control character or half a surrogate pair; percent-encode it")
+    # The standard library's messages may show the password, ours do not.
     try:
         parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        raise invalid("the host is not valid") from None
+    try:
         port = parts.port
-    except ValueError as exc:
-        raise invalid(str(exc)) from None
+    except ValueError:
+        raise invalid("the port must be a number up to 65535") from None
     if parts.scheme not in schemes:
         raise invalid(f"the scheme must be {' or '.join(schemes)}, not {parts.scheme!r}")
     if not parts.hostname:
@@ -82,7 +91,7 @@ def parse_url(url: str, schemes: tuple[str, ...] = ("ws", "wss")) -> WSParsedURL
         raise invalid("a fragment (#) has no meaning here (RFC 6455 3); percent-encode it as %23")
 
     host = parts.hostname
-    if ":" not in host and not host.isascii():
+    if ":" not in host:
         try:
             host = host.encode("idna").decode()
         except UnicodeError as exc:

@@ -23,8 +23,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 WIRE = HERE.parents[1] / "src" / "ws_core" / "_wire"
 
-FLAGS = "-std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -O2 -g -pthread".split()
-SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer".split()
+FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-pthread"]
+FLAGS += ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror"]
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 TIMEOUT_S = 120
 
 

@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Any, cast
 
-from python_socks import ProxyError, ProxyType
+from python_socks import ProxyError, ProxyTimeoutError, ProxyType
 from python_socks.async_.asyncio import Proxy
 
 from ws_core import WSParsedURL
@@ -45,6 +45,8 @@ class _Progress:
     def __init__(self, proxy: ProxyURL) -> None:
         self.proxy = proxy
         self.step = "connecting to it"
+        # Between our question and its answer: what goes wrong here that nobody has foreseen is in the answer.
+        self.asking = False
 
 
 class _Opened:
@@ -79,12 +81,11 @@ async def open_tunnel(
         if not exc.args:
             exc.args = (f"proxy {progress.proxy}: while {progress.step}",)
         raise
-    except Exception as exc:
+    except BaseException as exc:
         stream.abort()
         problem = _explain(exc, progress, stream.refusal_body)
-    except BaseException:
-        stream.abort()
-        raise
+        if problem is None:
+            raise
     raise problem
 
 
@@ -106,6 +107,7 @@ async def _dig(
         progress.step = f"asking it for {f'[{host}]' if ':' in host else host}:{port}"
         if proxy.scheme == "socks4" and _is_ipv6(host):
             raise StreamError("cannot do that: SOCKS4 knows no IPv6 addresses")
+        progress.asking = True
         await Proxy(
             proxy_type=_TYPES[proxy.scheme],
             host=proxy.host,
@@ -116,6 +118,7 @@ async def _dig(
             rdns=proxy.scheme != "socks4",
             forward=cast(Any, _Opened(stream)),
         ).connect(host, port, timeout=_NO_LIMIT_S)
+        progress.asking = False
     return stream.hand_over()
 
 
@@ -126,10 +129,13 @@ def _is_ipv6(host: str) -> bool:
         return False
 
 
-def _explain(exc: Exception, progress: _Progress, body: bytes) -> Exception:
-    """The error to raise for `exc`: it names the proxy and the step, and shows no password."""
+def _explain(exc: BaseException, progress: _Progress, body: bytes) -> Exception | None:
+    """The error to raise for `exc`: it names the proxy and the step, and shows no password. None: `exc` itself, which
+    comes from the user's socket_factory or from outside."""
     proxy, step = progress.proxy, progress.step
     before = f"proxy {proxy}: {step}: "
+    if isinstance(exc, ProxyTimeoutError) and isinstance(exc.__cause__, OSError):
+        exc = exc.__cause__  # the system's, which python-socks takes for its own
     if isinstance(exc, OSError):
         return _named(exc, before)
     if isinstance(exc, ProxyError):
@@ -143,6 +149,8 @@ def _explain(exc: Exception, progress: _Progress, body: bytes) -> Exception:
         return WSProxyError(f"{before}it refused: {said}", str(proxy), step, code)
     if isinstance(exc, StreamError):
         return WSProxyError(f"{before}it {_printable(proxy, str(exc))}", str(proxy), step)
+    if not progress.asking or not isinstance(exc, Exception):
+        return None
     # What python-socks trips over in a broken answer; its text may quote anything.
     return WSProxyError(f"{before}its answer makes no sense ({type(exc).__name__})", str(proxy), step)
 
@@ -150,7 +158,10 @@ def _explain(exc: Exception, progress: _Progress, body: bytes) -> Exception:
 def _named(exc: OSError, before: str) -> OSError:
     """The same error with the proxy in its text. What the system reports is not wrapped."""
     text = before + (exc.strerror or str(exc) or type(exc).__name__)
-    named = type(exc)(exc.errno, text) if exc.errno is not None else type(exc)(text)
+    try:
+        named = type(exc)(text) if exc.errno is None else type(exc)(exc.errno, text)
+    except TypeError:  # a class of somebody's own
+        named = OSError(exc.errno, text)
     for name in ("library", "reason", "verify_code", "verify_message"):  # of ssl.SSLError
         if hasattr(exc, name):
             setattr(named, name, getattr(exc, name))
