@@ -24,6 +24,8 @@ def main() -> int:
         command.add_argument(
             "--only", metavar="WORDS", help="who takes part: labels that hold a word, e.g. ws_core,picows"
         )
+        text = "take part as a second ws_core, imported from FOLDER: a change beside what is installed"
+        command.add_argument("--also", metavar="FOLDER", action="append", default=[], help=text)
         module.add_options(command)
         command.set_defaults(run=module.run)
     options = parser.parse_args()

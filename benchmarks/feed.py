@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> Report:
     report = Report("feed", {"size": options.size, "quick": options.quick})
     share_s = BUDGET_S["quick" if options.quick else "full"] / len(ACCESS)
     with programs() as built, Family(built, two_cores()) as family:
-        clients = Clients(family, contenders(options.only))
+        clients = Clients(family, contenders(options))
         for access, text in ACCESS.items():
             lanes = clients.lanes(access, options.size)
             interleave(list(lanes.values()), share_s)

@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> Report:
     _raise_descriptor_limit(count + 1000)
     report = Report("idle", {"connections": count, "size": options.size, "quick": options.quick})
     libraries = tuple(name for name in LIBRARIES if not (options.quick and name.endswith("+loop"))) + BARE
-    entrants = contenders(options.only, libraries)
+    entrants = contenders(options, libraries)
     samples: dict[Contender, list[tuple[float, float]]] = {each: [] for each in entrants}
     with programs() as built:
         for number in range(ROUNDS["quick" if options.quick else "full"]):

@@ -52,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     if shutil.which("valgrind") is None:
         raise SystemExit("instructions needs valgrind (and its header valgrind/callgrind.h)")
-    entrants = contenders(options.only, LIBRARIES["quick" if options.quick else "full"])
+    entrants = contenders(options, LIBRARIES["quick" if options.quick else "full"])
     names = options.workloads.split(",") if options.workloads else QUICK if options.quick else list(WORKLOADS)
     report = Report("instructions", {"workloads": names, "quick": options.quick})
     with tempfile.TemporaryDirectory(prefix="bench-callgrind-") as temporary:
@@ -73,7 +73,7 @@ def _count(
 ) -> float | None:
     """Instructions a message, or None if this contender has no such workload."""
     work = WORKLOADS[name]
-    out = folder / f"{name}.{contender.library}.{contender.loop}".replace(" ", "-")
+    out = folder / f"{name}.{contender.library}.{contender.loop}".replace(" ", "-").replace("/", "-")
     wrap = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--quiet"]
     env = {"BENCH_CALLGRIND_MARKS": str(marks), "PYTHONHASHSEED": "0"}
     with Family(marked, ANYWHERE, wrap, env) as family, Family(built, ANYWHERE) as peers:

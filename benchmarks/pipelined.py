@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     size, burst = options.size, options.burst
     report = Report("pipelined", {"size": size, "burst": burst, "quick": options.quick})
-    entrants = contenders(options.only)
+    entrants = contenders(options)
     share_s = BUDGET_S["quick" if options.quick else "full"] / 2
     with programs() as built, Family(built, two_cores()) as family:
         for side, group in (("server", Servers(family, entrants)), ("client", Clients(family, entrants))):

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> Report:
     sizes = [int(size) for size in options.sizes.split(",")]
     placements = options.cores.split(",")
     report = Report("rtt", {"sizes": sizes, "cores": placements, "quick": options.quick})
-    entrants = contenders(options.only)
+    entrants = contenders(options)
     share_s = BUDGET_S["quick" if options.quick else "full"] / (2 * len(sizes) * len(placements))
     with programs() as built, Family(built, two_cores()) as family:
         sides: dict[str, Clients | Servers] = {"client": Clients(family, entrants), "server": Servers(family, entrants)}

@@ -3,8 +3,8 @@
  *   /echo   every message comes back; the answers to one read leave in one send
  *   /feed   the text message "COUNT SIZE OPCODE" makes it push so many frames
  *
- * Connections read into one shared buffer; one that has half a frame, or that
- * cannot send, gets memory of its own for as long as it needs it.
+ * Connections read into one shared buffer; one that had half a frame has a
+ * buffer of its own from then on, and one that cannot send keeps what waits.
  * Commands on standard input: begin, end (the meter), settle, quit. */
 #define _GNU_SOURCE
 #include "meter.h"
@@ -27,7 +27,7 @@ enum mode { HANDSHAKE, ECHO, FEED };
 struct conn {
     int fd;
     uint8_t mode, waits_to_write;
-    uint8_t *rest;    /* half a frame, or half a request */
+    uint8_t *rest;    /* from the first half frame on */
     size_t rest_size, rest_room;
     uint8_t *pending; /* answers that the kernel did not take */
     size_t pending_size, pending_at;
@@ -210,12 +210,9 @@ static void readable(struct conn *c)
         return;
     }
     have -= (size_t)used;
-    if (have == 0) {
-        free(c->rest);
-        c->rest = NULL;
-    } else if (c->rest) {
+    if (c->rest) {
         memmove(c->rest, c->rest + used, have);
-    } else {
+    } else if (have) {
         c->rest_room = 2 * have + 4096;
         c->rest = must(malloc(c->rest_room));
         memcpy(c->rest, data + used, have);

@@ -172,11 +172,15 @@ class Family:
 
     def measured(self, role: str, library: str, loop: str) -> Child:
         """A contender, `role` being client or server, on the core that is measured."""
+        env = dict(self._env)
         if library == "c":
             command = [str(self._programs["driver" if role == "client" else "server"])]
         else:
-            command = [sys.executable, "-m", "benchmarks.peers", role, library, loop]
-        return self._start(f"{library} {loop} {role}", self._wrap + command, self._cores.measured, self._env)
+            name, _, folder = library.partition("@")
+            command = [sys.executable, "-m", "benchmarks.peers", role, name, loop]
+            if folder:
+                env["PYTHONPATH"] = folder  # comes before what is installed
+        return self._start(f"{library} {loop} {role}", self._wrap + command, self._cores.measured, env)
 
     def _start(self, name: str, command: Sequence[str], core: int | None, env: Mapping[str, str] = NO_ENV) -> Child:
         return self._stack.enter_context(Child(name, command, core, env))

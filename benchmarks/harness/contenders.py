@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
+import re
 from typing import NamedTuple
 
 
@@ -17,6 +19,7 @@ class Contender(NamedTuple):
 
 FLOOR = Contender("c", "epoll")
 
+# "@FOLDER" after a name: imported from there, for the comparison of a change with what is installed (--also).
 # "+loop": on the event loop's own transports instead of aiofastnet's.
 LIBRARIES = ("ws_core", "picows", "ws_core+loop", "picows+loop", "aiohttp", "websockets")
 LOOPS = ("asyncio", "uvloop")
@@ -27,16 +30,17 @@ BARE = ("bare aiofastnet", "bare loop")
 _MODULES = {"bare aiofastnet": "aiofastnet", "bare loop": "asyncio"}
 
 
-def contenders(only: str | None, libraries: tuple[str, ...] = LIBRARIES) -> list[Contender]:
-    """Everybody who is installed and whose label contains one of the words of `only`; the floor always."""
+def contenders(options: argparse.Namespace, libraries: tuple[str, ...] = LIBRARIES) -> list[Contender]:
+    """Everybody who is installed and whose label contains one of the words of --only; the floor always."""
     found = [FLOOR]
+    libraries += tuple(f"ws_core@{folder}" for folder in options.also)
     for loop in LOOPS:
         if importlib.util.find_spec(loop) is None:
             continue
         for library in libraries:
-            module = _MODULES.get(library, library.split("+")[0])
+            module = _MODULES.get(library, re.split("[+@]", library)[0])
             contender = Contender(library, loop)
-            if importlib.util.find_spec(module) is not None and _wanted(contender, only):
+            if importlib.util.find_spec(module) is not None and _wanted(contender, options.only):
                 found.append(contender)
     return found
 

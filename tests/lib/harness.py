@@ -13,7 +13,7 @@ import ssl
 import struct
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import trustme
 
@@ -218,10 +218,14 @@ class RawPeer:
 class Net:
     """Opens servers and connections the way the test's parameters say, and closes them at its end."""
 
+    #: Those of the running test, also the ones it made itself; conftest.py closes them.
+    live: ClassVar[list[Net]] = []
+
     def __init__(self, *, tls: bool, fast: bool) -> None:
         self.tls = tls
         self.fast = fast
         self.use_aiofastnet = None if fast else False
+        self.live.append(self)
         self._servers: list[Any] = []
         self._transports: list[WSTransport] = []
         self._peers: list[RawPeer] = []

@@ -5,9 +5,9 @@ from __future__ import annotations
 from http import HTTPStatus
 
 import pytest
-from harness import Recorder
 from multidict import CIMultiDict
 
+from harness import Recorder
 from ws_core import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 
 

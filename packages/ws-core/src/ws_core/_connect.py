@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 import inspect
 import socket
 import ssl
+import sys
 from collections.abc import Awaitable, Callable
 from ssl import SSLContext
 from typing import Any
@@ -44,6 +46,9 @@ _TLS_ARGUMENTS = frozenset(
     }
 )
 _SOCKET_ARGUMENTS = frozenset({"family", "flags", "happy_eyeballs_delay", "interleave", "local_addr", "proto"})
+# Before, asyncio's TLS refuses to run on top of itself (Python 3.10) or breaks where a connection fails there (CPython
+# gh-113214). Where TLS is put in TLS, aiofastnet does it then, whatever the user has asked for.
+_TLS_IN_TLS_SINCE = (3, 12, 2)
 
 
 class Connector:
@@ -100,12 +105,27 @@ class Connector:
     ) -> asyncio.Transport:
         """For extensions: TLS on top of `transport`, which may be TLS already. The transport that is returned talks to
         `protocol`, whose connection_made is not called. If it raises, `transport` must be aborted by the caller."""
+        # Another layer of TLS may come on top of this one.
+        module = self._fast_net or (importlib.import_module("aiofastnet") if self._cannot_nest_tls() else None)
+        return await self._start_tls(module, transport, protocol, context, server_hostname)
+
+    def _cannot_nest_tls(self) -> bool:
+        return sys.version_info < _TLS_IN_TLS_SINCE and type(self._loop).__module__.startswith("asyncio.")
+
+    async def _start_tls(
+        self,
+        fast_net: Any,
+        transport: asyncio.Transport,
+        protocol: asyncio.BaseProtocol,
+        context: SSLContext,
+        server_hostname: str,
+    ) -> asyncio.Transport:
         kwargs: dict[str, Any] = {
             name: value for name, value in self._kwargs.items() if name in _TLS_ARGUMENTS and name != "server_hostname"
         }
         start_tls: Any = self._loop.start_tls
-        if self._fast_net is not None:
-            start_tls = functools.partial(self._fast_net.start_tls, self._loop)
+        if fast_net is not None:
+            start_tls = functools.partial(fast_net.start_tls, self._loop)
         secured: asyncio.Transport | None = await start_tls(
             transport, protocol, context, server_hostname=server_hostname, **kwargs
         )
@@ -169,7 +189,10 @@ class Connector:
                 return transport
             context = self._ssl_context or ssl.create_default_context()
             server_hostname = self._kwargs.get("server_hostname", url.host)
-            secured = await self.start_tls(transport, protocol, context, server_hostname)
+            fast_net = self._fast_net
+            if fast_net is None and self._cannot_nest_tls() and transport.get_extra_info("sslcontext") is not None:
+                fast_net = importlib.import_module("aiofastnet")
+            secured = await self._start_tls(fast_net, transport, protocol, context, server_hostname)
             protocol.connection_made(secured)
             return secured
         except BaseException:

@@ -43,8 +43,8 @@ class HTTPProblem(Exception):
         self.headers = headers
 
 
-class _TooLarge(Exception):
-    pass
+class _Stop(Exception):
+    """Out of a parser's callback: what is wrong with the message."""
 
 
 class _Head:
@@ -54,14 +54,20 @@ class _Head:
         self.headers: CIMultiDict[str] = CIMultiDict()
         self.head_done = False
         self.done = False
-        self._head_bytes = 0
+        self._arrived_bytes = 0
+        self._field_bytes = 0
 
-    # httptools calls these.
+    # httptools calls these, and goes on: trailers may follow, or another message in the same piece. Neither is ours.
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self.head_done:
+            return
+        self._field_bytes += len(name) + len(value) + 4
+        if self._field_bytes > MAX_HEAD_BYTES:
+            raise _Stop(f"more than {MAX_HEAD_BYTES} bytes of headers")
         if len(self.headers) >= MAX_HEADERS:
-            raise _TooLarge
-        self.headers.add(name.decode("ascii"), value.decode("utf-8", "surrogateescape"))
+            raise _Stop(f"more than {MAX_HEADERS} headers")
+        self.headers.add(name.decode("ascii"), value.decode("utf-8", "surrogateescape").strip(" \t"))
 
     def on_headers_complete(self) -> None:
         self.head_done = True
@@ -70,12 +76,13 @@ class _Head:
         self.done = True
 
     def _count(self, data: bytes) -> None:
-        """Bound the head. What stands behind it in the same piece is counted too: a piece is a read, at most 64 KiB."""
         if not self.head_done:
-            self._head_bytes += len(data)
+            self._arrived_bytes += len(data)
 
     def _head_too_large(self) -> bool:
-        return not self.head_done and self._head_bytes > MAX_HEAD_BYTES
+        """Whether a head that has no end is larger than we read. One that has an end was counted by its fields: what
+        stands behind it in the same piece does not matter."""
+        return not self.head_done and self._arrived_bytes > MAX_HEAD_BYTES
 
 
 def _feed(parser: httptools.HttpRequestParser | httptools.HttpResponseParser, data: bytes) -> tuple[bytes | None, str]:
@@ -86,8 +93,8 @@ def _feed(parser: httptools.HttpRequestParser | httptools.HttpResponseParser, da
         return data[exc.args[0] :], ""
     except httptools.HttpParserCallbackError as exc:
         cause = exc.__context__
-        if isinstance(cause, _TooLarge):
-            return None, f"more than {MAX_HEADERS} headers"
+        if isinstance(cause, _Stop):
+            return None, str(cause)
         raise
     except httptools.HttpParserError as exc:
         return None, str(exc.args[0]) if exc.args else type(exc).__name__
@@ -99,13 +106,22 @@ class RequestReader(_Head):
 
     def __init__(self) -> None:
         super().__init__()
+        self._method = b""
         self._url = b""
+        self._version = b""
         self._parser = httptools.HttpRequestParser(self)
         #: What came behind the request.
         self.tail = b""
 
     def on_url(self, url: bytes) -> None:
-        self._url += url
+        if not self.head_done:
+            self._url += url
+
+    def on_headers_complete(self) -> None:
+        if not self.head_done:
+            self._method = self._parser.get_method()
+            self._version = b"HTTP/" + self._parser.get_http_version().encode()
+            self.head_done = True
 
     def feed(self, data: bytes) -> bool:
         """Whether the request is complete. Raises HTTPProblem for what is not HTTP, or more than we read."""
@@ -115,6 +131,8 @@ class RequestReader(_Head):
             self.tail = tail
         if self._head_too_large():
             raise HTTPProblem(431, f"the request has more than {MAX_HEAD_BYTES} bytes of headers")
+        if self.head_done and self._version not in (b"HTTP/1.0", b"HTTP/1.1"):
+            raise HTTPProblem(505, "this server speaks HTTP/1.1")
         if self.done:
             self._check_body()
             return True
@@ -138,12 +156,7 @@ class RequestReader(_Head):
             raise HTTPProblem(400, "a request with a body is not accepted here")
 
     def request(self) -> WSUpgradeRequest:
-        return WSUpgradeRequest(
-            self._parser.get_method(),
-            self._url,
-            b"HTTP/" + self._parser.get_http_version().encode(),
-            self.headers,
-        )
+        return WSUpgradeRequest(self._method, self._url, self._version, self.headers)
 
 
 class ResponseReader(_Head):
@@ -155,27 +168,34 @@ class ResponseReader(_Head):
         self._raw = bytearray()
         self._body = bytearray()
         self._status = 0
+        self._version = b"HTTP/1.1"
+        self._interim = 0
         self.tail = b""
 
-    def on_message_begin(self) -> None:
-        if self._status and not self.done:
-            self.headers = CIMultiDict()
-            self.head_done = False
-
     def on_headers_complete(self) -> None:
+        if self.head_done:
+            return
+        status = self._parser.get_status_code()
+        if status < 100:
+            raise _Stop("Invalid response status")
+        if status < 200 and status != 101:
+            self._interim += 1
+            self.headers = CIMultiDict()
+            return
+        self._status = status
+        self._version = b"HTTP/" + self._parser.get_http_version().encode()
         self.head_done = True
-        self._status = self._parser.get_status_code()
 
     def on_body(self, data: bytes) -> None:
-        self._body += data[: MAX_BODY_BYTES - len(self._body)]
+        if not self.done:
+            self._body += data[: MAX_BODY_BYTES - len(self._body)]
 
     def on_message_complete(self) -> None:
-        if self._status == 101 or self._status >= 200:
-            self.done = True
+        self.done = self.head_done
 
     def feed(self, data: bytes) -> bool:
         """Whether the answer is complete. Raises WSInvalidMessageError for what is not HTTP, or more than we read."""
-        if not self.head_done or self._status == 101:
+        if not self.head_done:
             self._raw += data
         self._count(data)
         tail, problem = _feed(self._parser, data)
@@ -194,7 +214,7 @@ class ResponseReader(_Head):
 
     def end(self) -> WSHandshakeError:
         """The stream ended, or time ran out, before the answer was complete: what to say."""
-        if self.head_done and self._status >= 200:
+        if self.head_done and self._status != 101:
             return self.refusal()
         if not self._raw:
             return WSInvalidMessageError("the server closed the connection without an answer to the upgrade request")
@@ -202,21 +222,19 @@ class ResponseReader(_Head):
 
     @property
     def raw_header(self) -> bytes:
-        end = (
-            self._raw.rfind(b"\r\n\r\n", 0, len(self._raw) - len(self.tail))
-            if self.tail
-            else self._raw.find(b"\r\n\r\n")
-        )
-        return bytes(self._raw[: end + 4] if end >= 0 else self._raw)
+        start = 0
+        for _ in range(self._interim):
+            start = self._raw.index(b"\r\n\r\n", start) + 4
+        end = self._raw.find(b"\r\n\r\n", start)
+        return bytes(self._raw[start : end + 4] if end >= 0 else self._raw[start:])
 
     @property
     def has_answer(self) -> bool:
         """Whether at least the head of a final answer is here."""
-        return self.head_done and (self._status == 101 or self._status >= 200)
+        return self.head_done
 
     def response(self) -> WSUpgradeResponse:
-        version = b"HTTP/" + self._parser.get_http_version().encode()
-        response = WSUpgradeResponse(max(self._status, 100), None, bytes(self._body) or None, version)
+        response = WSUpgradeResponse(self._status, None, bytes(self._body) or None, self._version)
         response.headers = self.headers
         return response
 
@@ -269,9 +287,9 @@ def build_request(
     headers["Sec-WebSocket-Key"] = key
     if subprotocols:
         headers["Sec-WebSocket-Protocol"] = ", ".join(subprotocols)
-    if user_info is not None:
-        headers["Authorization"] = "Basic " + base64.b64encode(":".join(user_info).encode()).decode()
     add_headers(headers, extra_headers)
+    if user_info is not None and "Authorization" not in headers:
+        headers["Authorization"] = "Basic " + base64.b64encode(":".join(user_info).encode()).decode()
     return WSUpgradeRequest(b"GET", url.resource_name.encode("ascii"), b"HTTP/1.1", headers)
 
 

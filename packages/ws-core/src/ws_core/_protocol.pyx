@@ -31,6 +31,7 @@ from ws_core._wire cimport (
 
 import asyncio
 import socket
+import sys
 
 
 from ws_core.closing import WSDisconnectKind
@@ -42,6 +43,9 @@ wl_mask_init()
 # Transports whose socket we may write to ourselves, beside them: they own a plain
 # stream socket, and an empty get_write_buffer_size() means that nothing waits.
 cdef tuple _DIRECT_MODULES = ("asyncio.selector_events", "uvloop.loop", "aiofastnet.selector_transport")
+
+# asyncio's TLS transport until Python 3.10 calls itself unclosed when its peer closed it.
+cdef bint _TLS_WANTS_CLOSE = sys.version_info < (3, 11)
 
 cdef enum:
     OWN_LEAST = 256    # bytes
@@ -146,6 +150,8 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
             transport.set_reason(WSDisconnectKind.PEER, "the peer ended the TLS stream without a CLOSE frame", None)
         else:
             transport.set_reason(WSDisconnectKind.LOCAL, "the underlying transport was closed", None)
+        if _TLS_WANTS_CLOSE and transport.is_secure:
+            transport.underlying_transport.close()
         if self.config.debug is not None:
             self.config.debug("%r: %s", transport, transport.disconnect_reason)
         handshake = self.handshake
@@ -417,8 +423,10 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         cdef wl_error error = <wl_error>self.reader.error
         cdef int code = wl_error_close_code(error)
         text = wl_error_text(error).decode()
+        logger = self.config.logger
         exc = WSProtocolError(WSCloseCode(code), text)
-        self.config.logger.warning("%r: %s", transport, text)
+        # To a server, clients that break the protocol are everyday: they must not fill the log.
+        (logger.warning if self.config.is_client_side else logger.info)("%r: %s", transport, text)
         transport.set_reason(WSDisconnectKind.PROTOCOL_ERROR, text, exc)
         if self.config.is_client_side and transport.exception is None:
             transport.exception = exc

@@ -12,6 +12,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_CheckExact, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.string cimport memcpy
 from ws_core._buffer cimport GATHER_SIZE, loop_state
@@ -487,7 +488,7 @@ cdef class WSTransport:
         else:
             sent -= header_size
         if owner is not None:
-            return self.hand_over(memoryview(owner)[sent:])
+            return self.hand_over(PyMemoryView_FromObject(owner)[sent:])
         return self.hand_over(PyBytes_FromStringAndSize(<const char *>payload + sent, size - sent))
 
     cdef Py_ssize_t backlog(self) except -1:
@@ -501,6 +502,9 @@ cdef class WSTransport:
         """Give `data`, which nobody changes any more, to the underlying transport."""
         cdef Py_ssize_t limit = self.config.max_write_backlog
         self.wr_backlogged = True
+        if len(data) > GATHER_SIZE:
+            # asyncio slices what it could not send, again and again: slices of a view are no copies.
+            data = PyMemoryView_FromObject(data)
         self.underlying_transport.write(data)
         if limit >= 0 and not self.wr_closed and self.backlog() > limit:
             before = self.disconnect_reason

@@ -98,6 +98,9 @@ async def ws_connect(
             "ssl": "use ssl_context, and wss:// in the URL",
             "sock": "use socket_factory",
             "all_errors": "the first error is raised",
+            "protocol_factory": "the protocol is this library",
+            "host": "it stands in the URL",
+            "port": "it stands in the URL",
         },
     )
     active = claim_options(kwargs, extensions, True)
@@ -258,6 +261,9 @@ class ClientHandshake:
             self._fail(self._reader.end())
 
     def _fail(self, exc: BaseException) -> None:
+        if isinstance(exc, StopIteration):  # a future does not take it
+            cause, exc = exc, RuntimeError("the listener factory raised StopIteration")
+            exc.__cause__ = cause
         if not self._done.done():
             self._done.set_exception(exc)
         if self._transport is not None:

@@ -24,7 +24,7 @@ from ws_core._protocol import WSProtocol
 from ws_core._transport import Config, WSTransport
 from ws_core.enums import WSCloseCode
 from ws_core.extension import ActiveExtension, Extension, claim_options
-from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
+from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, copy_response
 
 _FactoryResult = WSListener | WSUpgradeResponseWithListener | None
 WSServerListenerFactory = Callable[[WSUpgradeRequest], _FactoryResult | Awaitable[_FactoryResult]]
@@ -407,7 +407,7 @@ class ServerHandshake:
         assert protocol is not None
         assert self._reader is not None
         accept = check_request(request)
-        response = response.copy()  # the user's object may be in use for other connections, too
+        response = copy_response(response)
         response.headers["Upgrade"] = "websocket"
         response.headers["Connection"] = "Upgrade"
         response.headers["Sec-WebSocket-Accept"] = accept
@@ -455,7 +455,7 @@ class ServerHandshake:
         transport = self._transport
         if self._answered or transport is None:
             return
-        response = response.copy()
+        response = copy_response(response)
         response.headers["Connection"] = "close"
         try:
             answer = response.to_bytes(head_only=self._head_only)

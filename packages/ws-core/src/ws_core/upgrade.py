@@ -148,12 +148,6 @@ class WSUpgradeResponse:
         add_headers(response.headers, [("Location", location)])
         return response
 
-    def copy(self) -> WSUpgradeResponse:
-        """Another response that says the same."""
-        other = WSUpgradeResponse(self.status, None, self.body, self.version)
-        other.headers = CIMultiDict(self.headers)
-        return other
-
     def to_bytes(self, *, head_only: bool = False) -> bytes:
         """
         As it goes over the wire; the length is added. `head_only`: the answer to a HEAD request.
@@ -175,6 +169,13 @@ class WSUpgradeResponse:
 
     def __repr__(self) -> str:
         return f"<WSUpgradeResponse {int(self.status)}>"
+
+
+def copy_response(response: WSUpgradeResponse) -> WSUpgradeResponse:
+    """Another object that says the same: the user's own may be in use for other connections, too."""
+    copy = WSUpgradeResponse(response.status, None, response.body, response.version)
+    copy.headers = CIMultiDict(response.headers)
+    return copy
 
 
 class WSUpgradeResponseWithListener:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from python_socks import ProxyError, ProxyTimeoutError, ProxyType
-from python_socks.async_.asyncio import Proxy
+from python_socks.async_.asyncio.v2 import Proxy
 
 from ws_core import WSParsedURL
 
