@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 import pytest
+
+import ws_core
 from harness import Net, Recorder
 from ws_autoping import WSAutoPingStrategy
 from ws_autoping._extension import AutoPing, extension, strategy, timeouts
-
-import ws_core
 from ws_core import ws_connect, ws_create_server
 
 WRONG = [

@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 import pytest
-from harness import Net, RawPeer, Recorder, client_frame, frame_bytes, until, within
 
+from harness import Net, RawPeer, Recorder, client_frame, frame_bytes, until, within
 from ws_core import (
     WSAutoPingStrategy,
     WSCloseCode,
@@ -281,7 +281,7 @@ async def test_only_the_ping_is_the_users(plain_net: Net) -> None:
 async def test_a_method_of_the_instance_counts(plain_net: Net) -> None:
     def factory() -> Recorder:
         listener = Recorder()
-        listener.send_user_specific_ping = lambda transport: transport.send(WSMsgType.TEXT, b"instance")  # noqa: B010
+        listener.send_user_specific_ping = lambda transport: transport.send(WSMsgType.TEXT, b"instance")
         return listener
 
     peer, _ = await raw_client(plain_net, factory, **QUICK)

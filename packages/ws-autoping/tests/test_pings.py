@@ -6,9 +6,9 @@ import asyncio
 import math
 
 import pytest
+
 from harness import Net, RawPeer, frame_bytes, until, within
 from ws_autoping import RTTStats, measure_roundtrip_time, rtt_stats
-
 from ws_core import WSFrame, WSListener, WSMsgType, WSTransport
 
 

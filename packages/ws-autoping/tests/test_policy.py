@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from ws_autoping.policy import Action, Periodically, Policy, WhenIdle, make_policy
 
+from ws_autoping.policy import Action, Periodically, Policy, WhenIdle, make_policy
 from ws_core import WSAutoPingStrategy
 
 HOUR_S = 3600.0

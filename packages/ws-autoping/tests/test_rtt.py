@@ -8,6 +8,7 @@ import statistics
 import sys
 
 import pytest
+
 from ws_autoping.rtt import RTTRecord
 
 

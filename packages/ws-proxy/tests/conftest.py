@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from harness import certificate_authority
 
 USER = "us er"
@@ -62,9 +63,7 @@ class Park:
         if key not in self._urls:
             port_file = self._folder / f"port-{len(self._urls)}"
             make = self._pproxy if program == "pproxy" else self._proxy_py
-            process = subprocess.Popen(
-                make(tls, auth, port_file), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-            )
+            process = subprocess.Popen(make(tls, auth, port_file), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             self._processes.append(process)
             end = time.monotonic() + 30
             while not port_file.exists() or not port_file.read_text().strip():

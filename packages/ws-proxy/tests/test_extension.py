@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from harness import Net, Recorder
-from ws_proxy._extension import extension, parse_option
 
 import ws_core
+from harness import Net, Recorder
 from ws_core import ws_connect, ws_create_server
+from ws_proxy._extension import extension, parse_option
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"proxy": "system"}, "system.*not supported"),

@@ -8,10 +8,17 @@ import urllib.parse
 from typing import Any
 
 import pytest
-from harness import Net, client_ssl_context, random_bytes, until, within
-from ws_proxy import WSProxyError
 
-from ws_core import WSListener, WSMsgType, WSParsedURL, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
+from harness import Net, client_ssl_context, random_bytes, until, within
+from ws_core import (
+    WSListener,
+    WSMsgType,
+    WSParsedURL,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+)
+from ws_proxy import WSProxyError
 
 PROXIES = [
     "pproxy http",
@@ -72,9 +79,7 @@ async def test_ipv6_addresses(plain_net: Net, park: Any, which: str) -> None:
     except OSError:
         pytest.skip("this machine has no IPv6 loopback")
     server = await plain_net.serve(host="::1")
-    transport, listener = await plain_net.connect(
-        f"ws://[::1]:{plain_net.port(server)}/", proxy=park.url(which)
-    )
+    transport, listener = await plain_net.connect(f"ws://[::1]:{plain_net.port(server)}/", proxy=park.url(which))
     transport.send(WSMsgType.TEXT, b"six")
     assert (await listener.frame()).get_payload_as_bytes() == b"six"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
+
 from ws_proxy.url import ProxyURL, parse_proxy_url
 
 RIGHT = {

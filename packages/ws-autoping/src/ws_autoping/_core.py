@@ -48,6 +48,4 @@ def give_up(transport: WSTransport, message: str) -> None:
 def call_failed(transport: WSTransport, where: str, exc: Exception) -> None:
     """A method of the listener raised outside of the read path: end the connection as core would."""
     message = f"{where} raised {type(exc).__name__}: {exc}"
-    transport.fail(
-        WSCloseCode.INTERNAL_ERROR, WSDisconnectReason(WSDisconnectKind.CALLBACK_ERROR, message, exc)
-    )
+    transport.fail(WSCloseCode.INTERNAL_ERROR, WSDisconnectReason(WSDisconnectKind.CALLBACK_ERROR, message, exc))

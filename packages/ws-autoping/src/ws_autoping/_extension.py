@@ -6,11 +6,10 @@ import asyncio
 import math
 from typing import Any
 
-from ws_core import Extension, TransportHook, WSAutoPingStrategy, WSTransport
-
 from ws_autoping.keeper import Keeper
 from ws_autoping.pings import measure_roundtrip_time
 from ws_autoping.scheduler import scheduler_of
+from ws_core import Extension, TransportHook, WSAutoPingStrategy, WSTransport
 
 __all__ = ["AutoPing", "extension"]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 
-from ws_core import TransportHook, WSAutoPingStrategy, WSFrame, WSListener, WSMsgType, WSTransport
-
 from ws_autoping import _core
 from ws_autoping.pings import Pings, pings_of
 from ws_autoping.policy import Action, Policy, make_policy
 from ws_autoping.scheduler import Scheduler
+from ws_core import TransportHook, WSAutoPingStrategy, WSFrame, WSListener, WSMsgType, WSTransport
 
 __all__ = ["Keeper"]
 

@@ -13,10 +13,9 @@ import itertools
 import os
 from collections.abc import Callable
 
-from ws_core import TransportHook, WSFrame, WSMsgType, WSTransport
-
 from ws_autoping._core import clock, heard_at
 from ws_autoping.rtt import RTTRecord, RTTStats
+from ws_core import TransportHook, WSFrame, WSMsgType, WSTransport
 
 __all__ = ["Pings", "measure_roundtrip_time", "pings_of", "rtt_stats"]
 

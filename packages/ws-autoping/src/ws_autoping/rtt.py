@@ -104,7 +104,7 @@ class RTTRecord:
         for at, count in enumerate(self._histogram):
             seen += count
             if seen >= rank:
-                middle = _SHORTEST_S * _GROWTH ** (self._first + at + 0.5)
+                middle = _SHORTEST_S * math.exp(_LOG_GROWTH * (self._first + at + 0.5))
                 return min(max(middle, self._min), self._max)
         return self._max
 

@@ -9,6 +9,7 @@ import asyncio
 import functools
 import importlib
 import inspect
+import os
 import socket
 import ssl
 import sys
@@ -22,9 +23,9 @@ from ws_core.url import WSParsedURL
 WSSocketFactory = Callable[[WSParsedURL], socket.socket | None | Awaitable[socket.socket | None]]
 
 
-def fast_net(use_aiofastnet: bool | None, loop: asyncio.AbstractEventLoop) -> Any:
-    """The aiofastnet module if connections of this loop go through it, else None."""
-    if use_aiofastnet is False:
+def fast_net(use_aiofastnet: bool | None, loop: asyncio.AbstractEventLoop, context: SSLContext | None) -> Any:
+    """The aiofastnet module if connections of this loop go through it, else None. `context`: None for the default."""
+    if use_aiofastnet is False or _has_callbacks(context):
         return None
     # It drives the loop by add_reader and add_writer, which a loop may lack.
     module = type(loop).__module__
@@ -33,6 +34,22 @@ def fast_net(use_aiofastnet: bool | None, loop: asyncio.AbstractEventLoop) -> An
     import aiofastnet
 
     return aiofastnet
+
+
+def _has_callbacks(context: SSLContext | None) -> bool:
+    """
+    Whether OpenSSL calls back into the standard library's ssl module.
+
+    That expects to find its own objects, which aiofastnet does not make: the interpreter crashes (1.2.0).
+    """
+    if not isinstance(context, SSLContext):
+        # What ssl.create_default_context() does with it.
+        return bool(os.environ.get("SSLKEYLOGFILE")) and not sys.flags.ignore_environment
+    return (
+        context.sni_callback is not None
+        or context.keylog_filename is not None
+        or getattr(context, "_msg_callback", None) is not None
+    )
 
 
 # Arguments of create_connection that only TLS understands, and those that only say how to connect a socket.
@@ -69,7 +86,7 @@ class Connector:
         kwargs: dict[str, Any],
     ) -> None:
         self._loop = loop
-        self._fast_net = fast_net(use_aiofastnet, loop)
+        self._fast_net = fast_net(use_aiofastnet, loop, ssl_context)
         self._ssl_context = ssl_context
         self._socket_factory = socket_factory
         self._extensions = extensions

@@ -8,7 +8,7 @@ import logging
 import math
 from typing import Any, Union
 
-from ws_core._transport import Config
+from ws_core._sender import Config
 
 __all__ = ["WS_DEBUG_LL", "WSLoggerLike"]
 

@@ -2,7 +2,8 @@ from libc.stdint cimport uint8_t
 from ws_core._buffer cimport Block, LoopState
 from ws_core._frame cimport WSFrame
 from ws_core._listener cimport WSListener, listener_call
-from ws_core._transport cimport Config, WSTransport
+from ws_core._sender cimport Config
+from ws_core._transport cimport WSTransport
 from ws_core._wire cimport wl_frame, wl_reader
 
 

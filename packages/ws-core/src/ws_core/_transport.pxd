@@ -1,49 +1,21 @@
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from ws_core._buffer cimport LoopState
+from libc.stdint cimport uint64_t
 from ws_core._frame cimport WSFrame
 from ws_core._hooks cimport HookChain
+from ws_core._sender cimport Sender
 
 
-cdef class Config:
-    # What all connections of one ws_connect call or one server share.
-    cdef readonly:
-        object loop
-        object logger
-        bint is_client_side
-        bint disconnect_on_exception
-        bint enable_auto_pong
-        bint strict
-        bint cork
-        Py_ssize_t max_frame_size          # bytes
-        Py_ssize_t read_buffer_init_size   # bytes
-        Py_ssize_t max_write_backlog       # bytes; -1: no limit
-        object debug                       # a LoggerAdapter-like `log`, or None: debug level is off
-    cdef LoopState shared
-
-
-cdef class WSTransport:
+cdef class WSTransport(Sender):
     cdef:
         object __weakref__
-        Config config
-        LoopState shared
         unsigned long thread_id
         object listener                    # None before it is attached and after on_ws_disconnected
         HookChain hooks
         dict _user_data
 
-        # The send side.
-        int wr_fd                          # for send(2); -1: only through underlying_transport
-        bint wr_backlogged                 # bytes were handed over that may still wait there
-        bint wr_closed                     # nothing can be sent any more
-        bint wr_paused                     # between pause_writing and resume_writing
-        bint wr_direct_next                # corked, but the next frame may leave at once
-        int wr_cork                        # depth; > 0: gather
-        uint8_t *wr_gather                 # GATHER_SIZE bytes, or NULL
-        Py_ssize_t wr_gather_size          # bytes in it
         list wr_drain_waiters
 
         # Counters, see WSStats.
-        uint64_t frames_in, bytes_in, frames_out, bytes_out
+        uint64_t frames_in, bytes_in
         double last_data_time              # seconds on the loop's clock
 
         # The end of the connection.
@@ -54,13 +26,10 @@ cdef class WSTransport:
         bint finished                      # on_ws_disconnected has returned
 
     cdef readonly:
-        object underlying_transport
         object request
         object response
         object subprotocol
-        bint is_client_side
         bint is_secure
-        bint is_close_frame_sent
         bint is_disconnected
         object close_handshake
         object disconnect_reason
@@ -78,22 +47,6 @@ cdef class WSTransport:
 
     # For the protocol (and for what else is compiled in this package).
     cdef int check_thread(self, str method) except -1
-    cdef int send_message(self, uint8_t first, object message) except -1
-    cdef int send_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1
-    cdef int gather_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1
-    cdef int write_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total,
-                         object owner) except -1
-    cdef Py_ssize_t build(self, uint8_t *out, uint8_t first, const uint8_t *payload, Py_ssize_t size) except -1
-    cdef int next_key(self, uint32_t *key) except -1
-    cdef bint may_write_directly(self) except -1
-    cdef int write_bytes(self, const uint8_t *data, Py_ssize_t size) except -1
-    cdef int write_masked(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1
-    cdef int write_unmasked(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1
-    cdef Py_ssize_t backlog(self) except -1
-    cdef int hand_over(self, object data) except -1
-    cdef int flush(self) except -1
-    cdef int uncork(self) except -1
-    cdef int drop_gathered(self) except -1
     cdef int close_with(self, int code, object reason) except -1
     cdef int set_reason(self, kind, str message, exc) except -1
     cdef int close_received(self, WSFrame frame) except -1

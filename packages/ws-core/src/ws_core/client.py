@@ -17,7 +17,8 @@ from ws_core._handshake import ResponseReader, build_request, check_response, ch
 from ws_core._listener import WSListener
 from ws_core._options import WSLoggerLike, check_seconds, make_config, refuse
 from ws_core._protocol import WSProtocol
-from ws_core._transport import Config, WSTransport
+from ws_core._sender import Config
+from ws_core._transport import WSTransport
 from ws_core.errors import WSHandshakeError, WSInvalidStatusError, WSInvalidURL
 from ws_core.extension import ActiveExtension, Extension, claim_options
 from ws_core.upgrade import WSHeadersLike, WSUpgradeRequest, WSUpgradeResponse, add_headers
@@ -155,7 +156,10 @@ def _redirect_target(refusal: WSInvalidStatusError, current: WSParsedURL) -> WSP
     location = response.headers.get("Location")
     if location is None:
         raise error(f"the server redirects (HTTP status {int(response.status)}) without a Location header") from refusal
-    joined = urllib.parse.urljoin(current.url, location)
+    try:
+        joined = urllib.parse.urljoin(current.url, location)
+    except ValueError:
+        raise error("the server redirects to where no WebSocket can be: the Location is not a URL") from refusal
     scheme, colon, rest = joined.partition(":")
     joined = {"http": "ws", "https": "wss"}.get(scheme.lower(), scheme) + colon + rest
     try:

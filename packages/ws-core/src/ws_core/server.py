@@ -21,7 +21,8 @@ from ws_core._handshake import (
 from ws_core._listener import WSListener
 from ws_core._options import WSLoggerLike, check_seconds, make_config, refuse
 from ws_core._protocol import WSProtocol
-from ws_core._transport import Config, WSTransport
+from ws_core._sender import Config
+from ws_core._transport import WSTransport
 from ws_core.enums import WSCloseCode
 from ws_core.extension import ActiveExtension, Extension, claim_options
 from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, copy_response
@@ -144,7 +145,7 @@ async def ws_create_server(
     def protocol_factory() -> WSProtocol:
         return WSProtocol(config, ServerHandshake(settings))
 
-    module = fast_net(use_aiofastnet, loop)
+    module = fast_net(use_aiofastnet, loop, kwargs.get("ssl"))
     if path is not None:
         if host is not None or port is not None:
             raise ValueError("path= is for a unix socket, it excludes host and port")

@@ -7,7 +7,6 @@ import ssl
 from typing import Any
 
 from ws_core import Extension, WSParsedURL
-
 from ws_proxy.tunnel import open_tunnel
 from ws_proxy.url import ProxyURL, parse_proxy_url
 

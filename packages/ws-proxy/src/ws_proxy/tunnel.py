@@ -18,7 +18,6 @@ from python_socks import ProxyError, ProxyTimeoutError, ProxyType
 from python_socks.async_.asyncio.v2 import Proxy
 
 from ws_core import WSParsedURL
-
 from ws_proxy.errors import WSProxyError
 from ws_proxy.stream import Connector, Stream, StreamError
 from ws_proxy.url import ProxyURL
@@ -116,7 +115,7 @@ async def _dig(
             password=proxy.password,
             # Names are the proxy's to resolve. socks4:// alone has no way to say one.
             rdns=proxy.scheme != "socks4",
-            forward=cast(Any, _Opened(stream)),
+            forward=cast("Any", _Opened(stream)),
         ).connect(host, port, timeout=_NO_LIMIT_S)
         progress.asking = False
     return stream.hand_over()

@@ -86,7 +86,7 @@ def parse_proxy_url(url: str) -> ProxyURL:
         known = ", ".join(f"{name}://" for name in DEFAULT_PORTS)
         raise ValueError(f"the proxy URL must begin with one of {known}")
     user_info, at, rest = rest.rpartition("@")
-    authority, slash, path = rest.partition("/")
+    authority, _, path = rest.partition("/")
     if path or "?" in authority or "#" in authority:
         raise ValueError(
             f"the {scheme}:// proxy URL has more than a host and a port: no path, no query; "

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ws_core._listener import WSListener
-from ws_core._transport import Config, WSTransport
+from ws_core._sender import Config
+from ws_core._transport import WSTransport
 from ws_core.extension import TransportHook
 from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
 

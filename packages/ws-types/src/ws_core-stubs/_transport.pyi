@@ -1,50 +1,17 @@
-import asyncio
-import logging
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, NoReturn, final
 
 from typing_extensions import Buffer
 
+from ws_core._sender import Sender
 from ws_core.closing import WSCloseHandshake, WSDisconnectReason
 from ws_core.extension import TransportHook
 from ws_core.stats import WSStats
 from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
 
 @final
-class Config:
-    loop: asyncio.AbstractEventLoop
-    logger: logging.Logger | logging.LoggerAdapter[Any]
-    is_client_side: bool
-    disconnect_on_exception: bool
-    enable_auto_pong: bool
-    strict: bool
-    cork: bool
-    max_frame_size: int
-    read_buffer_init_size: int
-    max_write_backlog: int
-    debug: Callable[..., None] | None
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        logger: logging.Logger | logging.LoggerAdapter[Any],
-        *,
-        is_client_side: bool,
-        disconnect_on_exception: bool,
-        enable_auto_pong: bool,
-        strict: bool,
-        cork: bool,
-        max_frame_size: int,
-        read_buffer_init_size: int,
-        max_write_backlog: int | None,
-        debug: Callable[..., None] | None,
-    ) -> None: ...
-
-@final
-class WSTransport:
+class WSTransport(Sender):
     def __init__(self, *args: Any, **kwargs: Any) -> NoReturn: ...
-    @property
-    def underlying_transport(self) -> asyncio.Transport: ...
     @property
     def request(self) -> WSUpgradeRequest: ...
     @property
@@ -52,11 +19,7 @@ class WSTransport:
     @property
     def subprotocol(self) -> str | None: ...
     @property
-    def is_client_side(self) -> bool: ...
-    @property
     def is_secure(self) -> bool: ...
-    @property
-    def is_close_frame_sent(self) -> bool: ...
     @property
     def is_disconnected(self) -> bool: ...
     @property

@@ -1,0 +1,292 @@
+# From messages to bytes in the kernel: the send side of one connection.
+#
+# Header and payload are put together in one place and leave with one send(2).
+# What the kernel does not take goes to the underlying asyncio transport, which
+# owns backlog and watermarks; from then on everything goes there until it is
+# empty again, so bytes leave in the order of the calls. While the connection
+# is corked, frames gather in a buffer of GATHER_SIZE bytes and leave together.
+#
+# This file knows no listener and no closing: those are WSTransport, which
+# derives from Sender.
+
+cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_CheckExact, PyByteArray_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.memoryview cimport PyMemoryView_FromObject
+from libc.string cimport memcpy
+from ws_core._buffer cimport GATHER_SIZE, loop_state
+from ws_core._wire cimport (
+    WL_CONTROL_PAYLOAD_MAX, WL_HEADER_MAX, WL_OPCODE_CONTROL, wl_entropy_next, wl_header_size, wl_header_write, wl_mask,
+    wl_mask_init, wl_mask_rotate,
+)
+
+cdef extern from *:
+    """
+    #include <errno.h>
+    #include <sys/socket.h>
+    #include <sys/uio.h>
+    #ifndef MSG_NOSIGNAL
+    #define MSG_NOSIGNAL 0
+    #endif
+
+    /* One send(2) that never blocks and never raises a signal. A failure of any
+     * kind counts as "took nothing": the asyncio transport, which gets the rest,
+     * meets the same error and knows how to end the connection. */
+    static Py_ssize_t ws_send(int fd, const void *data, Py_ssize_t size)
+    {
+        ssize_t n;
+        do {
+            n = send(fd, data, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        } while (n < 0 && errno == EINTR);
+        return n < 0 ? 0 : n;
+    }
+
+    static Py_ssize_t ws_send2(int fd, const void *a, Py_ssize_t a_size, const void *b, Py_ssize_t b_size)
+    {
+        struct iovec parts[2] = {{(void *)a, (size_t)a_size}, {(void *)b, (size_t)b_size}};
+        struct msghdr message = {0};
+        ssize_t n;
+        message.msg_iov = parts;
+        message.msg_iovlen = 2;
+        do {
+            n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        } while (n < 0 && errno == EINTR);
+        return n < 0 ? 0 : n;
+    }
+    """
+    Py_ssize_t ws_send(int fd, const void *data, Py_ssize_t size) nogil
+    Py_ssize_t ws_send2(int fd, const void *a, Py_ssize_t a_size, const void *b, Py_ssize_t b_size) nogil
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+
+wl_mask_init()
+
+
+@cython.final
+cdef class Config:
+    """What the connections of one ws_connect call or of one server have in common. Internal."""
+
+    # __cinit__, not __init__: an object without these must not exist, whoever makes it.
+    def __cinit__(self, loop, logger, *, is_client_side, disconnect_on_exception, enable_auto_pong, strict, cork,
+                  max_frame_size, read_buffer_init_size, max_write_backlog, debug):
+        self.loop = loop
+        self.logger = logger
+        self.is_client_side = is_client_side
+        self.disconnect_on_exception = disconnect_on_exception
+        self.enable_auto_pong = enable_auto_pong
+        self.strict = strict
+        self.cork = cork
+        self.max_frame_size = max_frame_size
+        self.read_buffer_init_size = read_buffer_init_size
+        self.max_write_backlog = -1 if max_write_backlog is None else max_write_backlog
+        self.debug = debug
+        self.shared = loop_state(loop)
+
+
+@cython.no_gc_clear
+cdef class Sender:
+    """What WSTransport is made on: it sends frames. Internal."""
+
+    def __dealloc__(self):
+        if self.wr_gather != NULL:
+            self.shared.give_gather(self.wr_gather)
+
+    cdef int send_message(self, uint8_t first, object message) except -1:
+        cdef Py_buffer view
+        cdef Py_ssize_t size
+        cdef const char *data
+        if PyBytes_CheckExact(message):
+            return self.send_frame(first, <uint8_t *>PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), message)
+        if isinstance(message, str):
+            data = PyUnicode_AsUTF8AndSize(message, &size)
+            return self.send_frame(first, <const uint8_t *>data, size, None)
+        if message is None:
+            return self.send_frame(first, NULL, 0, None)
+        if PyByteArray_CheckExact(message):
+            return self.send_frame(
+                first, <uint8_t *>PyByteArray_AS_STRING(message), PyByteArray_GET_SIZE(message), None)
+        try:
+            PyObject_GetBuffer(message, &view, PyBUF_SIMPLE)
+        except (TypeError, BufferError) as exc:
+            raise TypeError(
+                f"a message must be str, None or a contiguous bytes-like object, not {type(message).__name__}"
+            ) from exc
+        try:
+            return self.send_frame(first, <uint8_t *>view.buf, view.len, None)
+        finally:
+            PyBuffer_Release(&view)
+
+    cdef int send_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1:
+        """`owner`: the bytes object that `payload` is the inside of, or None if it must be copied to outlive us."""
+        cdef Py_ssize_t total
+        if first & WL_OPCODE_CONTROL and size > <Py_ssize_t>WL_CONTROL_PAYLOAD_MAX:
+            raise ValueError(
+                f"the payload of a control frame is limited to 125 bytes (RFC 6455 5.5), this one has {size}")
+        if self.is_close_frame_sent or self.wr_closed:
+            if self.config.debug is not None:
+                self.config.debug("%r: nothing is sent after CLOSE or disconnect: frame dropped", self)
+            return 0
+        if self.config.debug is not None:
+            self.config.debug("%r: send first=0x%02x size=%d", self, first, size)
+        total = wl_header_size(size, self.is_client_side) + size
+        self.frames_out += 1
+        self.bytes_out += total
+        if self.wr_cork:
+            if not self.wr_direct_next or self.wr_gather_size:
+                return self.gather_frame(first, payload, size, total)
+            self.wr_direct_next = False
+        return self.write_frame(first, payload, size, total, owner)
+
+    cdef int gather_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1:
+        if self.wr_gather_size + total > GATHER_SIZE:
+            self.flush()
+            if total > GATHER_SIZE:
+                return self.write_frame(first, payload, size, total, None)
+        if self.wr_gather == NULL:
+            self.wr_gather = self.shared.take_gather()
+        self.wr_gather_size += self.build(self.wr_gather + self.wr_gather_size, first, payload, size)
+        return 0
+
+    cdef int write_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total,
+                         object owner) except -1:
+        cdef object frame
+        if not self.may_write_directly():
+            frame = PyBytes_FromStringAndSize(NULL, total)
+            self.build(<uint8_t *>PyBytes_AS_STRING(frame), first, payload, size)
+            return self.hand_over(frame)
+        if total <= GATHER_SIZE:
+            self.build(self.shared.wr_scratch, first, payload, size)
+            return self.write_bytes(self.shared.wr_scratch, total)
+        if self.is_client_side:
+            return self.write_masked(first, payload, size, total)
+        return self.write_unmasked(first, payload, size, owner)
+
+    cdef int next_key(self, uint32_t *key) except -1:
+        """A mask key that nobody can predict (RFC 6455 sections 5.3 and 10.3)."""
+        if not wl_entropy_next(&self.shared.entropy, key):
+            raise OSError("the operating system's random source gave no mask key")
+        return 0
+
+    cdef Py_ssize_t build(self, uint8_t *out, uint8_t first, const uint8_t *payload, Py_ssize_t size) except -1:
+        """Write header and payload to `out`; returns their size."""
+        cdef size_t header_size
+        cdef uint32_t key
+        if self.is_client_side:
+            self.next_key(&key)
+            header_size = wl_header_write(out, first, size, &key)
+            wl_mask(out + header_size, payload, size, key)
+        else:
+            header_size = wl_header_write(out, first, size, NULL)
+            if size:
+                memcpy(out + header_size, payload, size)
+        return header_size + size
+
+    cdef bint may_write_directly(self) except -1:
+        """Whether send(2) keeps the order: nothing waits in the underlying transport."""
+        if self.wr_fd < 0:
+            return False
+        if self.wr_backlogged:
+            if self.backlog():
+                return False
+            self.wr_backlogged = False
+        return True
+
+    cdef int write_bytes(self, const uint8_t *data, Py_ssize_t size) except -1:
+        cdef Py_ssize_t sent = 0
+        if self.may_write_directly():
+            sent = ws_send(self.wr_fd, data, size)
+            if sent == size:
+                return 0
+        return self.hand_over(PyBytes_FromStringAndSize(<const char *>data + sent, size - sent))
+
+    cdef int write_masked(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1:
+        """A large frame of a client: masked piece by piece, so that it is never in memory twice unless it must wait."""
+        cdef uint8_t *scratch = self.shared.wr_scratch
+        cdef uint32_t key
+        cdef Py_ssize_t filled, piece, sent
+        cdef Py_ssize_t done = 0
+        cdef object rest
+        cdef uint8_t *out
+        self.next_key(&key)
+        filled = wl_header_write(scratch, first, size, &key)
+        while done < size:
+            piece = min(GATHER_SIZE - filled, size - done)
+            wl_mask(scratch + filled, payload + done, piece, wl_mask_rotate(key, done & 3))
+            done += piece
+            filled += piece
+            sent = ws_send(self.wr_fd, scratch, filled)
+            if sent < filled:
+                rest = PyBytes_FromStringAndSize(NULL, filled - sent + size - done)
+                out = <uint8_t *>PyBytes_AS_STRING(rest)
+                memcpy(out, scratch + sent, filled - sent)
+                wl_mask(out + filled - sent, payload + done, size - done, wl_mask_rotate(key, done & 3))
+                return self.hand_over(rest)
+            filled = 0
+        return 0
+
+    cdef int write_unmasked(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1:
+        """A large frame of a server: straight from the caller's memory."""
+        cdef uint8_t header[WL_HEADER_MAX]
+        cdef Py_ssize_t header_size = wl_header_write(header, first, size, NULL)
+        cdef Py_ssize_t sent = ws_send2(self.wr_fd, header, header_size, payload, size)
+        if sent == header_size + size:
+            return 0
+        if sent < header_size:
+            self.hand_over(PyBytes_FromStringAndSize(<char *>header + sent, header_size - sent))
+            sent = 0
+        else:
+            sent -= header_size
+        if owner is not None:
+            return self.hand_over(PyMemoryView_FromObject(owner)[sent:])
+        return self.hand_over(PyBytes_FromStringAndSize(<const char *>payload + sent, size - sent))
+
+    cdef Py_ssize_t backlog(self) except -1:
+        """Bytes that wait in the underlying transport."""
+        try:
+            return self.underlying_transport.get_write_buffer_size()
+        except AttributeError:
+            return 0    # asyncio's TLS transport until Python 3.10, between its end and connection_lost
+
+    cdef int hand_over(self, object data) except -1:
+        """Give `data`, which nobody changes any more, to the underlying transport."""
+        cdef Py_ssize_t limit = self.config.max_write_backlog
+        self.wr_backlogged = True
+        if len(data) > GATHER_SIZE:
+            # asyncio slices what it could not send, again and again: slices of a view are no copies.
+            data = PyMemoryView_FromObject(data)
+        self.underlying_transport.write(data)
+        if limit >= 0 and not self.wr_closed and self.backlog() > limit:
+            self.backlog_exceeded()
+        return 0
+
+    cdef int backlog_exceeded(self) except -1:
+        """More than max_write_backlog bytes wait. WSTransport asks its listener what to do."""
+        return 0
+
+    cdef int flush(self) except -1:
+        """Let everything that has gathered leave now."""
+        cdef Py_ssize_t size = self.wr_gather_size
+        if size == 0:
+            return 0
+        self.wr_gather_size = 0
+        if not self.wr_closed:
+            self.write_bytes(self.wr_gather, size)
+        return 0
+
+    cdef int uncork(self) except -1:
+        self.wr_cork -= 1
+        if self.wr_cork == 0 and self.wr_gather != NULL:
+            try:
+                self.flush()
+            finally:
+                self.drop_gathered()
+        return 0
+
+    cdef int drop_gathered(self) except -1:
+        self.wr_gather_size = 0
+        if self.wr_gather != NULL:
+            self.shared.give_gather(self.wr_gather)
+            self.wr_gather = NULL
+        return 0

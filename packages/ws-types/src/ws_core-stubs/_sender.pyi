@@ -1,0 +1,42 @@
+# Internal, but for the properties that WSTransport inherits.
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, final
+
+@final
+class Config:
+    loop: asyncio.AbstractEventLoop
+    logger: logging.Logger | logging.LoggerAdapter[Any]
+    is_client_side: bool
+    disconnect_on_exception: bool
+    enable_auto_pong: bool
+    strict: bool
+    cork: bool
+    max_frame_size: int
+    read_buffer_init_size: int
+    max_write_backlog: int
+    debug: Callable[..., None] | None
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        logger: logging.Logger | logging.LoggerAdapter[Any],
+        *,
+        is_client_side: bool,
+        disconnect_on_exception: bool,
+        enable_auto_pong: bool,
+        strict: bool,
+        cork: bool,
+        max_frame_size: int,
+        read_buffer_init_size: int,
+        max_write_backlog: int | None,
+        debug: Callable[..., None] | None,
+    ) -> None: ...
+
+class Sender:
+    @property
+    def underlying_transport(self) -> asyncio.Transport: ...
+    @property
+    def is_client_side(self) -> bool: ...
+    @property
+    def is_close_frame_sent(self) -> bool: ...
