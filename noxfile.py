@@ -16,6 +16,7 @@ nox.options.error_on_missing_interpreters = True
 
 PACKAGES = ("ws-core", "ws-proxy", "ws-autoping", "ws-types")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+TEST_REQUIREMENTS = ("-r", "tests/requirements.txt", "-r", "packages/ws-proxy/tests/requirements.txt")
 PURE_SOURCES = ("noxfile.py", "conftest.py", "packages", "tests", "benchmarks", "examples")
 
 
@@ -37,7 +38,7 @@ def install_family(session: nox.Session, *requirements: str) -> None:
 
 
 def run_tests(session: nox.Session) -> None:
-    install_family(session, "-r", "tests/requirements.txt")
+    install_family(session, *TEST_REQUIREMENTS)
     if not session.posargs:
         session.run("python", "packages/ws-core/tests/wire/run.py")
     session.run("python", "-m", "pytest", "-q", *session.posargs, env={"PYTHONDEVMODE": "1"})
@@ -95,7 +96,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy --strict on the pure packages and the examples, against the installed stubs."""
-    install_family(session, "async-timeout", "-r", "tests/requirements.txt")
+    install_family(session, "async-timeout", *TEST_REQUIREMENTS)
     session.run("mypy", *[f"packages/{package}/src" for package in PACKAGES if package != "ws-types"], "examples")
 
 

@@ -16,7 +16,7 @@ from benchmarks.harness.contenders import FLOOR, Contender, contenders, referenc
 from benchmarks.harness.programs import programs, shared_library
 from benchmarks.harness.report import Report
 
-LIBRARIES = {"quick": ("ws_core", "picows"), "full": ("ws_core", "picows", "ws_core+loop", "picows+loop", "aiohttp")}
+LIBRARIES = {"quick": ("ws_core", "picows"), "full": ("ws_core", "picows", "ws_core+loop", "picows+loop")}
 PATIENCE_S = 240.0
 
 

@@ -168,6 +168,9 @@ def test_large_heads() -> None:
     assert read_request(large_head(MAX_HEAD_BYTES + 1000)) == 431
     assert read_request(b"GET /" + b"x" * MAX_HEAD_BYTES) == 431
     assert read_request(b"GET / HTTP/1.1\r\nX: " + b"x" * MAX_HEAD_BYTES) == 431
+    assert read_request(b"GET /" + b"x" * (MAX_HEAD_BYTES + 1000) + b" HTTP/1.1\r\nHost: h\r\n\r\n") == 431
+    half = b"x" * (MAX_HEAD_BYTES // 2)
+    assert read_request(b"GET /" + half + b" HTTP/1.1\r\nX: " + half + b"\r\n\r\n") == 431
     many = b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % i for i in range(10_000))
     assert read_request(many) == 431
 

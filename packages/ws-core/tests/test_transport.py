@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness import Net, RawPeer, Recorder, client_frame, frame_bytes, random_bytes, until, within
-from ws_core import WSCloseCode, WSDisconnectKind, WSFrame, WSMsgType, WSTransport
+from ws_core import WSCloseCode, WSDisconnectKind, WSDisconnectReason, WSFrame, WSMsgType, WSTransport
 
 
 async def server_and_peer(net: Net, **kwargs: Any) -> tuple[Recorder, RawPeer]:
@@ -466,6 +466,34 @@ async def test_close_is_cancelled(plain_net: Net) -> None:
     await peer.send(client_frame(8, b""))
     peer.close()
     await within(again)
+
+
+async def test_fail(net: Net) -> None:
+    """How an extension ends a connection: first cause, a CLOSE with it, and the end."""
+    server, peer = await server_and_peer(net)
+    with pytest.raises(TypeError, match="WSDisconnectReason"):
+        server.transport.fail(1001, "gone")
+    reason = WSDisconnectReason(WSDisconnectKind.TIMEOUT, "no answer")
+    server.transport.fail(WSCloseCode.GOING_AWAY, reason)
+    server.transport.fail(WSCloseCode.OK, WSDisconnectReason(WSDisconnectKind.LOCAL, "second"))
+    assert await peer.rest() == frame_bytes(8, b"\x03\xe9no answer")
+    peer.close()
+    await server.event("disconnected")
+    assert server.transport.disconnect_reason == reason
+    assert server.transport.listener is None
+
+
+async def test_fail_with_an_exception(plain_net: Net) -> None:
+    server, client = await plain_net.pair()
+    assert client.transport.listener is client
+    error = RuntimeError("secret detail")
+    client.transport.fail(
+        WSCloseCode.INTERNAL_ERROR, WSDisconnectReason(WSDisconnectKind.CALLBACK_ERROR, "secret detail", error)
+    )
+    with pytest.raises(RuntimeError, match="secret detail"):
+        await within(client.transport.wait_disconnected())
+    close = await server.frame()
+    assert (close.get_close_code(), close.get_close_reason()) == (WSCloseCode.INTERNAL_ERROR, None)
 
 
 # ------------------------------------------------------------------ threads, properties

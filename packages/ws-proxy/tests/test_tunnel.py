@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import errno
 import socket
 import traceback
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from harness import Net, RawPeer, Recorder, client_ssl_context, server_ssl_context, within
+from ws_core import WSMsgType
 from ws_proxy import WSProxyError
 
 SECRET = "s3cret"
@@ -293,6 +295,7 @@ async def test_socks4_knows_no_ipv6(plain_net: Net) -> None:
     proxy = await FakeProxy(nothing).start(plain_net)
     with pytest.raises(WSProxyError, match="no IPv6"):
         await plain_net.connect("ws://[::1]:9/", proxy=proxy.url("socks4"))
+    await within(proxy.let_go.wait())
 
 
 # ------------------------------------------------------------------ what the system says
@@ -398,6 +401,39 @@ async def test_socks4_resolves_here_and_socks4a_there(
     assert seen == [request_bytes]
 
 
+async def test_an_echo_over_socks4a(net: Net) -> None:
+    """None of the proxies from PyPI knows it: a relay of our own that sends the name where the test wants it."""
+    server = await net.serve()
+    port = net.port(server)
+
+    async def behave(peer: RawPeer) -> None:
+        head = await peer.reader.readexactly(8)
+        assert (await peer.reader.readuntil(b"\0")) == b"user\0"
+        assert (await peer.reader.readuntil(b"\0")) == b"localhost\0"
+        assert head == b"\x04\x01" + port.to_bytes(2, "big") + b"\0\0\0\x01"
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await peer.send(b"\0\x5a" + 6 * b"\0")
+        back = asyncio.ensure_future(copy(reader, peer.writer))
+        await copy(peer.reader, writer)
+        await back
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+        writer.close()
+
+    plain = Net(tls=False, fast=net.fast)
+    plain._servers, plain._peers = net._servers, net._peers  # so that net closes them
+    proxy = await FakeProxy(behave).start(plain)
+    url = net.url(server).replace("127.0.0.1", "localhost")
+    transport, listener = await net.connect(url, proxy=proxy.url("socks4a"))
+    transport.send(WSMsgType.BINARY, bytes(300_000))
+    assert (await listener.frame()).payload_size == 300_000
+    await within(transport.close())
+    await within(proxy.let_go.wait())
+
+
 async def test_which_proxy_of_a_chain_it_was(plain_net: Net) -> None:
     async def first(peer: RawPeer) -> None:
         assert b"CONNECT second.test:1080 " in await peer.head()
@@ -427,6 +463,7 @@ async def test_the_name_in_tls_is_the_proxys(plain_net: Net) -> None:
             await plain_net.connect(
                 TARGET, Recorder, proxy=f"https://localhost:{proxy.port}", proxy_ssl_context=client_ssl_context()
             )
+        await within(proxy.let_go.wait())
     finally:
         context.sni_callback = None
     assert names == ["localhost"]

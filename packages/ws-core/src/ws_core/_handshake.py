@@ -115,6 +115,9 @@ class RequestReader(_Head):
 
     def on_url(self, url: bytes) -> None:
         if not self.head_done:
+            self._field_bytes += len(url)
+            if self._field_bytes > MAX_HEAD_BYTES:
+                raise _Stop(f"more than {MAX_HEAD_BYTES} bytes of headers")
             self._url += url
 
     def on_headers_complete(self) -> None:

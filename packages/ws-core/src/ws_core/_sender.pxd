@@ -23,6 +23,7 @@ cdef class Sender:
     cdef:
         Config config
         LoopState shared
+        unsigned long thread_id            # of the loop
         int wr_fd                          # for send(2); -1: only through underlying_transport
         bint wr_backlogged                 # bytes were handed over that may still wait there
         bint wr_closed                     # nothing can be sent any more
@@ -38,6 +39,7 @@ cdef class Sender:
         bint is_client_side
         bint is_close_frame_sent
 
+    cdef int check_thread(self, str method) except -1
     cdef int send_message(self, uint8_t first, object message) except -1
     cdef int send_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1
     cdef int gather_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1
@@ -55,3 +57,7 @@ cdef class Sender:
     cdef int flush(self) except -1
     cdef int uncork(self) except -1
     cdef int drop_gathered(self) except -1
+
+
+cdef class Cork:
+    cdef Sender sender

@@ -14,6 +14,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_CheckExact, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromObject
+from cpython.pythread cimport PyThread_get_thread_ident
 from libc.string cimport memcpy
 from ws_core._buffer cimport GATHER_SIZE, loop_state
 from ws_core._wire cimport (
@@ -92,6 +93,14 @@ cdef class Sender:
     def __dealloc__(self):
         if self.wr_gather != NULL:
             self.shared.give_gather(self.wr_gather)
+
+    cdef int check_thread(self, str method) except -1:
+        if self.thread_id != PyThread_get_thread_ident():
+            raise RuntimeError(
+                f"WSTransport.{method} was called from a thread that does not run the event loop of the connection: "
+                f"use loop.call_soon_threadsafe(transport.{method}, ...)"
+            )
+        return 0
 
     cdef int send_message(self, uint8_t first, object message) except -1:
         cdef Py_buffer view
@@ -290,3 +299,20 @@ cdef class Sender:
             self.shared.give_gather(self.wr_gather)
             self.wr_gather = NULL
         return 0
+
+
+@cython.final
+cdef class Cork:
+    """The context manager of WSTransport.cork()."""
+
+    def __cinit__(self, Sender sender not None):
+        self.sender = sender
+
+    def __enter__(self):
+        self.sender.check_thread("cork")
+        self.sender.wr_cork += 1
+        return self.sender
+
+    def __exit__(self, *exc_info):
+        self.sender.check_thread("cork")
+        self.sender.uncork()

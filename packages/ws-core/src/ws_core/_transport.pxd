@@ -7,8 +7,6 @@ from ws_core._sender cimport Sender
 cdef class WSTransport(Sender):
     cdef:
         object __weakref__
-        unsigned long thread_id
-        object listener                    # None before it is attached and after on_ws_disconnected
         HookChain hooks
         dict _user_data
 
@@ -26,6 +24,7 @@ cdef class WSTransport(Sender):
         bint finished                      # on_ws_disconnected has returned
 
     cdef readonly:
+        object listener                    # None before it is attached and after on_ws_disconnected
         object request
         object response
         object subprotocol
@@ -46,7 +45,6 @@ cdef class WSTransport(Sender):
     cpdef notify_user_specific_pong_received(self)
 
     # For the protocol (and for what else is compiled in this package).
-    cdef int check_thread(self, str method) except -1
     cdef int close_with(self, int code, object reason) except -1
     cdef int set_reason(self, kind, str message, exc) except -1
     cdef int close_received(self, WSFrame frame) except -1

@@ -5,9 +5,9 @@
 
 cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
-from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport uint8_t, uint32_t
 from ws_core._hooks cimport Hook, new_chain, wrap_python_hook
+from ws_core._sender cimport Cork
 from ws_core._wire cimport (
     WL_BIT_FIN, WL_BIT_RSV1, WL_BIT_RSV2, WL_BIT_RSV3, WL_CONTROL_PAYLOAD_MAX, WL_HEADER_MAX, WL_OP_BINARY,
     WL_OP_CLOSE, WL_OP_PING, WL_OP_PONG, WL_OPCODE_CONTROL, wl_close_code_valid, wl_header_size, wl_header_write,
@@ -25,25 +25,6 @@ from ws_core.stats import WSStats
 wl_mask_init()
 
 cdef object _CLOSE_TIMEOUT_S = 5.0
-
-
-@cython.final
-cdef class _Cork:
-    """The context manager of WSTransport.cork()."""
-
-    cdef WSTransport transport
-
-    def __cinit__(self, WSTransport transport not None):
-        self.transport = transport
-
-    def __enter__(self):
-        self.transport.check_thread("cork")
-        self.transport.wr_cork += 1
-        return self.transport
-
-    def __exit__(self, *exc_info):
-        self.transport.check_thread("cork")
-        self.transport.uncork()
 
 
 cdef inline uint8_t _first_byte(int msg_type, bint fin, bint rsv1, bint rsv2, bint rsv3) except? 0:
@@ -81,14 +62,6 @@ cdef class WSTransport(Sender):
         else:
             state = "open"
         return f"<WSTransport {side} {state} {self.underlying_transport!r}>"
-
-    cdef int check_thread(self, str method) except -1:
-        if self.thread_id != PyThread_get_thread_ident():
-            raise RuntimeError(
-                f"WSTransport.{method} was called from a thread that does not run the event loop of the connection: "
-                f"use loop.call_soon_threadsafe(transport.{method}, ...)"
-            )
-        return 0
 
     # ------------------------------------------------------------------ sending
 
@@ -241,7 +214,7 @@ cdef class WSTransport(Sender):
         any other code. May be nested; may be held over an ``await``.
         """
         self.check_thread("cork")
-        return _Cork(self)
+        return Cork(self)
 
     async def drain(self):
         """
@@ -323,6 +296,29 @@ cdef class WSTransport(Sender):
         self.send_close(code, reason)
         self.disconnect()
         return 0
+
+    def fail(self, close_code, reason):
+        """
+        End the connection because something is wrong with it: for hooks and extensions, such as a keepalive.
+
+        :param close_code: for the CLOSE frame, if one can still be sent
+        :param reason: a :class:`WSDisconnectReason`, which becomes :attr:`disconnect_reason` if nothing came before it.
+            Its message is the reason in the CLOSE frame, unless there is an exception: that is nobody else's business.
+            On a client, wait_disconnected raises the exception
+
+        The end is bounded in time as after any CLOSE, see :meth:`disconnect`. Nothing happens on a connection that is
+        ending already.
+        """
+        self.check_thread("fail")
+        if not isinstance(reason, WSDisconnectReason):
+            raise TypeError(f"reason must be a WSDisconnectReason, not {type(reason).__name__}")
+        if self.is_disconnected or self.wr_closed:
+            return
+        self.set_reason(reason.kind, reason.message, reason.exception)
+        if self.is_client_side and self.exception is None:
+            self.exception = reason.exception
+        self.config.logger.warning("%r: %s", self, reason, exc_info=reason.exception)
+        self.close_with(close_code, reason.message if reason.exception is None else None)
 
     async def close(self, close_code=WSCloseCode.OK, message=None, timeout=_CLOSE_TIMEOUT_S):
         """

@@ -341,7 +341,7 @@ class ServerHandshake:
     def _call_factory(self, request: WSUpgradeRequest) -> None:
         try:
             result = self._settings.factory(request)
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             self._failed("the listener factory raised")
             return
         if inspect.isawaitable(result):
@@ -473,7 +473,8 @@ class ServerHandshake:
         if transport.can_write_eof():
             transport.write_eof()
         else:
-            transport.close()
+            # Not here: asyncio's TLS would read on, and hand it over, inside this call of ours.
+            self._settings.config.loop.call_soon(transport.close)
 
     def _too_slow(self) -> None:
         if self._transport is None:
