@@ -14,7 +14,9 @@ clock = time.monotonic
 
 def listener_of(transport: WSTransport) -> WSListener:
     """The connection's listener, from its on_open on."""
-    return transport.listener
+    listener = transport.listener
+    assert listener is not None  # it goes after on_close
+    return listener
 
 
 def is_overridden(listener: WSListener, method: str) -> bool:
