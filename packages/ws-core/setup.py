@@ -10,7 +10,7 @@ PACKAGE = "src/ws_core"
 WIRE = f"{PACKAGE}/_wire"
 # Every header: setuptools rebuilds an object only when something in its
 # `depends` has changed.
-HEADERS = [*glob(f"{WIRE}/*.h"), *glob(f"{PACKAGE}/include/*.h"), *glob(f"{PACKAGE}/*.pxd")]
+HEADERS = [*glob(f"{WIRE}/*.h"), *glob(f"{PACKAGE}/*.pxd")]
 
 
 def module(name: str, *wire: str) -> Extension:

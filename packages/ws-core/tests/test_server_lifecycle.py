@@ -143,8 +143,11 @@ async def test_unix_socket(net: Net, tmp_path: Path) -> None:
     await peer.send(request_bytes() + client_frame(1, b"hello"))
     assert (await peer.head()).startswith(b"HTTP/1.1 101 ")
     assert await peer.frame() == (0x81, b"hello")
-    await within(server.shutdown())
-    assert (await ended(peer)).startswith(b"\x88")
+    shutdown = asyncio.ensure_future(server.shutdown())
+    assert await peer.frame() == (0x88, b"\x03\xe9")
+    await peer.send(client_frame(8, b"\x03\xe9"))
+    peer.close()
+    await within(shutdown)
 
 
 async def test_http_over_a_unix_socket(plain_net: Net, tmp_path: Path) -> None:
