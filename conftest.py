@@ -88,6 +88,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
+def pytest_collection_finish() -> None:
+    """What is there before the first test never goes: leave it out of the collections between tests."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _collect_garbage_between_tests() -> Iterator[None]:
     """So that what a test leaves behind is found in that test: an unclosed socket warns when it is collected."""

@@ -6,10 +6,10 @@
 #            half frame reads into, the scratch space of the send side, the
 #            random pool.
 #
-# After a batch end_batch looks at the reference count of the block. Nobody
-# kept a frame: the window starts at its beginning again. Somebody did: the
-# window moves behind the bytes of this batch, so that many small frames that
-# are kept share one block, and a fresh block is taken when little is left.
+# A block counts the frames that point into it. After a batch nobody has kept
+# one: the window starts at its beginning again. Somebody has: the window moves
+# behind the bytes of this batch, so that many small frames that are kept share
+# one block, and a fresh block is taken when little is left.
 #
 # This file knows no frames, no protocol and no sockets.
 
@@ -22,9 +22,6 @@ import threading
 from weakref import WeakKeyDictionary
 
 cimport cython
-
-cdef extern from "Python.h":
-    Py_ssize_t Py_REFCNT(object)
 
 cdef extern from *:
     """
@@ -64,8 +61,9 @@ cdef extern from *:
     void ws_block_free(void *data, Py_ssize_t size)
 
 cdef enum:
-    WINDOW_SIZE = 64 * 1024      # bytes of a shared block; what one read can bring
-    WINDOW_LEAST = 16 * 1024     # a window smaller than this costs too many reads
+    WINDOW_SIZE = 128 * 1024        # bytes of a shared block; what one read can bring
+    SPARE_MOST = 4 * 1024 * 1024    # bytes; a larger block is not kept for the next half frame
+    WINDOW_LEAST = 16 * 1024        # a window smaller than this costs too many reads
 
 
 @cython.final
@@ -95,7 +93,7 @@ cdef class LoopState:
 
     def __cinit__(self):
         self.thread_id = PyThread_get_thread_ident()
-        self.wr_scratch = <uint8_t *>PyMem_RawMalloc(GATHER_SIZE)
+        self.wr_scratch = <uint8_t *>PyMem_RawMalloc(SCRATCH_SIZE)
         if self.wr_scratch == NULL:
             raise MemoryError("cannot allocate the send buffer of an event loop")
 
@@ -132,8 +130,7 @@ cdef class LoopState:
         if self.rd_block is not block:
             return 0    # replaced meanwhile: it goes with its last frame
         self.rd_in_batch = False
-        # Owner, view and the caller's variable.
-        if Py_REFCNT(block) <= 3:
+        if ws_count_get(block.frames) == 0:
             if self.rd_start:
                 self._move_window(0)
         else:
@@ -149,6 +146,21 @@ cdef class LoopState:
         self.rd_start = start
         self.rd_block.window = start
         self.rd_view = PyMemoryView_FromObject(self.rd_block)
+        return 0
+
+    cdef Block take_block(self, Py_ssize_t size):
+        """A block of at least `size` bytes: the spare one, whose pages are there already, or a new one."""
+        cdef Block block = self.rd_spare
+        if block is not None and block.size >= size:
+            self.rd_spare = None
+            return block
+        return new_block(size)
+
+    cdef int give_block(self, Block block) except -1:
+        """`block` has done its work. Unless somebody kept a frame, it may serve the next half frame."""
+        if ws_count_get(block.frames) == 0 and block.size <= SPARE_MOST and (
+                self.rd_spare is None or self.rd_spare.size < block.size):
+            self.rd_spare = block
         return 0
 
     cdef uint8_t *take_gather(self) except NULL:

@@ -10,6 +10,7 @@ from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
+from ws_core._buffer cimport ws_count_add, ws_count_sub
 from ws_core._wire cimport WL_BIT_FIN, WL_BIT_RSV1, WL_BIT_RSV2, WL_BIT_RSV3, WL_OP_CLOSE, WL_OPCODE_MASK
 
 from ws_core.enums import WSCloseCode, WSMsgType
@@ -33,12 +34,16 @@ cdef class WSFrame:
     Passed to :meth:`WSListener.on_ws_frame`. A frame, or a memoryview of it,
     may be kept after the callback: it stays valid and unchanged as long as it
     is kept. What is kept keeps the memory block in which it was received
-    (shared with its neighbours, up to 64 KiB for small frames): for a long
+    (shared with its neighbours, up to 128 KiB for small frames): for a long
     time, ``get_payload_as_bytes()`` may be the cheaper thing to keep.
     """
 
     def __cinit__(self):
         self.payload_ptr = b""
+
+    def __dealloc__(self):
+        if self._block is not None:
+            ws_count_sub(self._block.frames)
 
     def __init__(self):
         raise TypeError("a WSFrame is made by the transport that received it")
@@ -133,6 +138,7 @@ cdef class WSFrame:
 
 cdef WSFrame new_frame(Block block, char *payload, Py_ssize_t payload_size, uint8_t first):
     cdef WSFrame frame = <WSFrame>WSFrame.__new__(WSFrame)
+    ws_count_add(block.frames)
     frame._block = block
     frame.payload_ptr = payload
     frame.payload_size = payload_size

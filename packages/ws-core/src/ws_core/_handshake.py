@@ -258,6 +258,12 @@ def tokens(headers: CIMultiDict[str], name: str) -> list[str]:
 
 
 def has_token(headers: CIMultiDict[str], name: str, token: str) -> bool:
+    """Whether the list in header `name` has `token`, which is given in lower case."""
+    value = headers.get(name)
+    if value is None:
+        return False
+    if value.lower() == token:
+        return True  # what nearly everybody sends
     return any(found.lower() == token for found in tokens(headers, name))
 
 

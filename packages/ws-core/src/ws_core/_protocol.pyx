@@ -120,6 +120,8 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
                 nbytes += self.rd_own_used
                 self.rd_own_used = nbytes
                 self.receive(block, block.data, nbytes)
+                if self.rd_own is not block:
+                    self.shared.give_block(block)
             else:
                 block = self.shared.begin_batch(<void *>self, nbytes)
                 try:
@@ -403,7 +405,7 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         room = max(2 * size, self.config.read_buffer_init_size, OWN_LEAST)
         if self.reader.frame_size and self.reader.frame_size < <size_t>room:
             room = max(<Py_ssize_t>self.reader.frame_size, size + 1)
-        own = new_block(room)
+        own = self.shared.take_block(room)
         memcpy(own.data, data, size)
         return self.use_own(own, size)
 

@@ -16,7 +16,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromSt
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.string cimport memcpy
-from ws_core._buffer cimport GATHER_SIZE, loop_state
+from ws_core._buffer cimport GATHER_SIZE, SCRATCH_SIZE, loop_state
 from ws_core._wire cimport (
     WL_CONTROL_PAYLOAD_MAX, WL_HEADER_MAX, WL_OPCODE_CONTROL, wl_entropy_next, wl_header_size, wl_header_write, wl_mask,
     wl_mask_init, wl_mask_rotate,
@@ -165,7 +165,7 @@ cdef class Sender:
             frame = PyBytes_FromStringAndSize(NULL, total)
             self.build(<uint8_t *>PyBytes_AS_STRING(frame), first, payload, size)
             return self.hand_over(frame)
-        if total <= GATHER_SIZE:
+        if total <= (SCRATCH_SIZE if self.is_client_side else GATHER_SIZE):
             self.build(self.shared.wr_scratch, first, payload, size)
             return self.write_bytes(self.shared.wr_scratch, total)
         if self.is_client_side:
@@ -221,7 +221,7 @@ cdef class Sender:
         self.next_key(&key)
         filled = wl_header_write(scratch, first, size, &key)
         while done < size:
-            piece = min(GATHER_SIZE - filled, size - done)
+            piece = min(<Py_ssize_t>SCRATCH_SIZE - filled, size - done)
             wl_mask(scratch + filled, payload + done, piece, wl_mask_rotate(key, done & 3))
             done += piece
             filled += piece

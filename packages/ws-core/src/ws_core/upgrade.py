@@ -155,10 +155,11 @@ class WSUpgradeResponse:
         A status that has no body (1xx, 204, 304) is sent without it.
         """
         body = self.body or b""
-        headers = CIMultiDict(self.headers)
+        headers = self.headers
         if self.status < 200 or self.status == 204:
             head_only = True
         else:
+            headers = CIMultiDict(headers)
             head_only = head_only or self.status == 304
             headers["Content-Length"] = str(len(body))
             if body:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import urllib.parse
 from dataclasses import dataclass, field
@@ -96,6 +97,12 @@ def parse_url(url: str, schemes: tuple[str, ...] = ("ws", "wss")) -> WSParsedURL
             host = host.encode("idna").decode()
         except UnicodeError as exc:
             raise invalid(f"the host name cannot be encoded: {exc}") from None
+    else:
+        # Until Python 3.11 urlsplit takes anything between brackets.
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            raise invalid("the host is not a valid IPv6 address") from None
     if port == 0:
         raise invalid("port 0 cannot be connected to")
     default_port = _DEFAULT_PORTS.get(parts.scheme)
