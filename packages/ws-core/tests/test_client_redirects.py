@@ -250,6 +250,13 @@ async def test_user_and_password_of_a_location_are_for_it(one_net: Net) -> None:
     assert other.secrets() == basic("new:pass")
 
 
+async def test_user_and_password_of_a_location_on_the_same_origin(one_net: Net) -> None:
+    server = await site(one_net)
+    server.where_to["/"] = f"ws://new:pass@127.0.0.1:{server.port}/new"
+    await one_net.connect(f"ws://user:pw@127.0.0.1:{server.port}/")
+    assert [server.secrets(0), server.secrets(1)] == [basic("user:pw"), basic("new:pass")]
+
+
 async def test_an_error_does_not_show_the_password_of_a_location(one_net: Net) -> None:
     server = await site(one_net, {"/": "ws://user:secret@127.0.0.1:0/"})
     with pytest.raises(WSInvalidStatusError) as caught:

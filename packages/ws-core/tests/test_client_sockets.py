@@ -216,6 +216,19 @@ async def test_a_path_object_is_a_path(plain_net: Net, socket_path: Path) -> Non
 # ------------------------------------------------------------------ what the event loop understands
 
 
+async def test_how_to_connect_does_not_matter_to_a_socket_factory(plain_net: Net) -> None:
+    """Not even where the event loop does not know such an argument."""
+    server = await plain_net.serve()
+    transport, listener = await plain_net.connect(
+        server,
+        socket_factory=lambda url: socket.create_connection((url.host, url.port)),
+        happy_eyeballs_delay=0.25,
+        interleave=1,
+        family=socket.AF_INET6,
+    )
+    await echoes(transport, listener)
+
+
 @pytest.mark.parametrize("factory", [False, True], ids=["loop", "factory"])
 async def test_local_addr(plain_net: Net, factory: bool) -> None:
     """With a socket of the user's own it says nothing any more: where that is bound is his business."""

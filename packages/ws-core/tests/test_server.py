@@ -135,6 +135,28 @@ async def test_frames_while_an_async_factory_thinks(net: Net) -> None:
     assert [(await made.frame()).get_payload_as_bytes() for _ in payloads] == payloads
 
 
+async def test_a_flood_while_an_async_factory_thinks(plain_net: Net) -> None:
+    """It is not read: what a peer sends on top of its request costs the server no memory."""
+    made = Recorder()
+    go = asyncio.Event()
+
+    async def factory(request: WSUpgradeRequest) -> Recorder:
+        if request.path == b"/flood":
+            await go.wait()
+        return made
+
+    server = await plain_net.serve(factory)
+    peer = await plain_net.raw(server, upgrade=False)
+    await peer.send(request_bytes("/flood"))
+    flood = client_frame(2, bytes(1_000_000), mask=bytes(4)) * 40
+    peer.writer.write(flood)
+    for _ in range(20):
+        await plain_net.raw(server)  # the server has had time for others
+    assert peer.writer.transport.get_write_buffer_size() > 0
+    go.set()
+    await until(lambda: len(made.frames) == 40)
+
+
 # ------------------------------------------------------------------ factories
 
 

@@ -204,7 +204,7 @@ async def test_connections_while_callbacks_run(plain_net: Net) -> None:
 
 @pytest.mark.parametrize("how", ["close_clients", "abort_clients"])
 async def test_ending_all_connections(net: Net, how: str) -> None:
-    server = await net.serve()
+    server = await net.serve(websocket_handshake_timeout=None)
     clients = [await net.connect(server) for _ in range(3)]
     await until(lambda: len(server.connections) == 3)
     waiting = await net.raw(server, upgrade=False)
@@ -402,7 +402,7 @@ async def test_shutdown_with_silent_peers(net: Net) -> None:
         made.append(Silent())
         return made[-1]
 
-    server = await net.serve(factory)
+    server = await net.serve(factory, websocket_handshake_timeout=None)
     answers_nothing = await net.raw(server)
     reads_nothing = await net.raw(server)
     asks_nothing = await net.raw(server, upgrade=False)
@@ -425,7 +425,7 @@ async def test_shutdown_while_an_async_factory_thinks(net: Net) -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    server = await net.serve(factory)
+    server = await net.serve(factory, websocket_handshake_timeout=None)
     peer = await net.raw(server, upgrade=False)
     await peer.send(request_bytes())
     await within(started.wait())

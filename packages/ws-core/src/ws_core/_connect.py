@@ -45,11 +45,8 @@ def _has_callbacks(context: SSLContext | None) -> bool:
     if not isinstance(context, SSLContext):
         # What ssl.create_default_context() does with it.
         return bool(os.environ.get("SSLKEYLOGFILE")) and not sys.flags.ignore_environment
-    return (
-        context.sni_callback is not None
-        or context.keylog_filename is not None
-        or getattr(context, "_msg_callback", None) is not None
-    )
+    callbacks = ("sni_callback", "keylog_filename", "_msg_callback")
+    return any(getattr(context, name, None) is not None for name in callbacks)
 
 
 # Arguments of create_connection that only TLS understands, and those that only say how to connect a socket.

@@ -79,7 +79,7 @@ cdef class HookChain:
                 continue
             try:
                 hook.calls.on_close(hook.context, transport)
-            except Exception as exc:
+            except BaseException as exc:
                 first = first or exc
         if first is not None:
             raise first

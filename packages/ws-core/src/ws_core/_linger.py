@@ -1,10 +1,11 @@
-"""The last moments of a connection on which a CLOSE was sent.
+"""The last moments of a connection: what waits is sent, in bounded time.
 
-Closing a socket that has unread input makes the kernel send RST, and the RST
-destroys what the peer has not read yet: our CLOSE. So the write side is
-closed, input is read and thrown away (the protocol does that), and the peer's
-end of stream ends the connection. Each wait is bounded: a peer that takes
-nothing of the backlog, or that does not close, is cut.
+Where a CLOSE was sent, the end is a half-close. Closing a socket that has
+unread input makes the kernel send RST, and the RST destroys what the peer has
+not read yet: our CLOSE. So the write side is closed, input is read and thrown
+away (the protocol does that), and the peer's end of stream ends the
+connection. Each wait is bounded: a peer that takes nothing of the backlog, or
+that does not close, is cut.
 
 This module knows no frames.
 """
@@ -24,7 +25,7 @@ LIMIT_S = 60.0
 
 
 class Linger:
-    """Half-closes a connection behind its backlog and sees to its end, until it is cancelled."""
+    """Sees to the end of a connection behind its backlog, until it is cancelled."""
 
     def __init__(self, connection: WSTransport, loop: asyncio.AbstractEventLoop) -> None:
         self._connection = connection
@@ -32,12 +33,18 @@ class Linger:
         self._deadline = loop.time() + LIMIT_S
         self._backlog = connection.write_backlog_size
         self._timer = loop.call_later(PATIENCE_S, self._look)
-        transport = connection.underlying_transport
-        if transport.can_write_eof():
-            transport.write_eof()
-        else:
-            # TLS: close() sends what waits and close_notify, and reads until the peer's.
-            transport.close()
+
+    def begin(self, *, half_close: bool) -> None:
+        """`half_close`: close the write side only, and leave it to the peer to end the stream."""
+        transport = self._connection.underlying_transport
+        try:
+            if half_close and transport.can_write_eof():
+                transport.write_eof()
+            else:
+                # TLS: this sends what waits and close_notify, and reads until the peer's.
+                transport.close()
+        except OSError:
+            transport.abort()  # the peer has reset it; the loop is about to notice
 
     def cancel(self) -> None:
         """The connection is gone."""

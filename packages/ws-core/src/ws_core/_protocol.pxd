@@ -42,10 +42,11 @@ cdef class WSProtocol(WSProtocolBase):
     cdef int receive(self, Block block, uint8_t *data, Py_ssize_t size) except -1
     cdef Py_ssize_t dispatch(self, Block block, uint8_t *data, Py_ssize_t size) except -1
     cdef int deliver(self, Block block, wl_frame *raw, Py_ssize_t tail_size, bint last) except -1
-    cdef int deliver_frames(self) except -1
-    cdef int answer_ping(self, WSFrame frame) except -1
+    cdef int tell_the_end(self, WSTransport transport) except -1
+    cdef int deliver_frames(self, WSTransport transport) except -1
+    cdef int answer_ping(self, WSTransport transport, WSFrame frame) except -1
     cdef int keep_rest(self, Block block, uint8_t *data, Py_ssize_t size) except -1
     cdef int use_own(self, Block block, Py_ssize_t used) except -1
-    cdef int protocol_error(self) except -1
-    cdef int frame_callback_error(self, object exc, str where) except -1
-    cdef int callback_error(self, object exc, str where) except -1
+    cdef int protocol_error(self, WSTransport transport) except -1
+    cdef int frame_callback_error(self, WSTransport transport, object exc, str where) except -1
+    cdef int callback_error(self, WSTransport transport, object exc, str where) except -1

@@ -41,8 +41,10 @@ from ws_core.errors import WSProtocolError
 wl_mask_init()
 
 # Transports whose socket we may write to ourselves, beside them: they own a plain
-# stream socket, and an empty get_write_buffer_size() means that nothing waits.
-cdef tuple _DIRECT_MODULES = ("asyncio.selector_events", "uvloop.loop", "aiofastnet.selector_transport")
+# stream socket, keep it open until connection_lost, and an empty
+# get_write_buffer_size() means that nothing waits. Not uvloop's own: loop.close()
+# closes its descriptors without connection_lost, and then they are somebody else's.
+cdef tuple _DIRECT_MODULES = ("asyncio.selector_events", "aiofastnet.selector_transport")
 
 # asyncio's TLS transport until Python 3.10 calls itself unclosed when its peer closed it.
 cdef bint _TLS_WANTS_CLOSE = sys.version_info < (3, 11)
@@ -85,6 +87,7 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         transport.is_client_side = self.config.is_client_side
         transport.is_secure = underlying.get_extra_info("sslcontext") is not None
         transport.wr_fd = -1
+        transport.wr_backlogged = True    # the handshake writes past us: look before the first send
         transport.last_data_time = monotonic()
         if sock is not None:
             _tune(sock)
@@ -94,7 +97,7 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         self.handshake.connection_made(self, underlying)
 
     def get_buffer(self, Py_ssize_t sizehint):
-        if self.rd_own is not None:
+        if self.rd_own is not None and not self.in_batch:
             return self.rd_own_view
         self.shared.ask_room(<void *>self)
         return self.shared.rd_view
@@ -110,6 +113,10 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
                 return
             raise RuntimeError("buffer_updated() was called before connection_made()")
         if self.in_batch:
+            # asyncio's TLS reads on inside close(); what comes then is thrown away.
+            if self.transport.wr_closed:
+                self.shared.rd_reader = NULL
+                return
             raise RuntimeError("buffer_updated() was called while the frames of the last one are dispatched")
         block = self.rd_own
         self.in_batch = True
@@ -136,6 +143,7 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
             self.handshake.eof_received()
         elif self.state == OPEN and self.transport is not None:
             self.transport.set_reason(WSDisconnectKind.PEER, "the peer ended the stream without a CLOSE frame", None)
+            self.transport.linger()
         return False    # the transport sends what waits and closes itself
 
     def connection_lost(self, exc):
@@ -156,26 +164,13 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
             transport.underlying_transport.close()
         if self.config.debug is not None:
             self.config.debug("%r: %s", transport, transport.disconnect_reason)
-        handshake = self.handshake
-        self.handshake = None
         try:
-            if not was_open:
-                if handshake is not None:
-                    handshake.connection_lost(exc)
-                return
-            try:
-                if transport.hooks is not None:
-                    transport.hooks.on_close(transport)
-            except Exception as error:
-                self.callback_error(error, "a hook's on_close")
-            try:
-                self.listener.on_ws_disconnected(transport)
-            except Exception as error:
-                self.callback_error(error, "on_ws_disconnected")
-            if handshake is not None:
-                handshake.connection_lost(exc)
+            if was_open:
+                self.tell_the_end(transport)
         finally:
             # The listener often holds the transport, and loops keep protocols: let go of each other here.
+            handshake = self.handshake
+            self.handshake = None
             self.transport = None
             self.listener = None
             self.py_on_frame = None
@@ -187,6 +182,29 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
             transport.finished = True
             if transport.lost_waiter is not None and not transport.lost_waiter.done():
                 transport.lost_waiter.set_result(None)
+            if handshake is not None:
+                handshake.connection_lost(transport, exc)
+
+    cdef int tell_the_end(self, WSTransport transport) except -1:
+        """The last callbacks. Whatever one of them raises, the others are called."""
+        cdef HookChain hooks = transport.hooks
+        cdef WSListener listener = self.listener
+        try:
+            if hooks is not None:
+                try:
+                    hooks.on_close(transport)
+                except (KeyboardInterrupt, SystemExit):
+                    raise
+                except BaseException as error:
+                    self.callback_error(transport, error, "a hook's on_close")
+        finally:
+            try:
+                listener.on_ws_disconnected(transport)
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:
+                self.callback_error(transport, error, "on_ws_disconnected")
+        return 0
 
     def pause_writing(self):
         cdef WSTransport transport = self.transport
@@ -197,8 +215,10 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
             return
         try:
             self.listener.pause_writing()
-        except Exception as exc:
-            self.callback_error(exc, "pause_writing")
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:
+            self.callback_error(transport, exc, "pause_writing")
 
     def resume_writing(self):
         cdef WSTransport transport = self.transport
@@ -210,8 +230,10 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
             return
         try:
             self.listener.resume_writing()
-        except Exception as exc:
-            self.callback_error(exc, "resume_writing")
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:
+            self.callback_error(transport, exc, "resume_writing")
 
     def is_buffered_protocol(self):
         """aiofastnet asks."""
@@ -230,6 +252,8 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
             raise RuntimeError("the connection is open or gone, or was not made yet")
         if not isinstance(listener, WSListener):
             raise TypeError(f"a listener must derive from WSListener, {listener!r} does not")
+        for hook in hooks:
+            transport.add_hook(hook)    # raises for what is no hook, and nothing is open yet
         self.listener = listener
         self.frame_call = how_to_call(self.listener, "on_ws_frame")
         if self.frame_call == CALL_PYTHON:
@@ -243,18 +267,20 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         self.reader.allowed_rsv = <uint8_t>rsv
         self.reader.transformed = <uint8_t>transformed
         self.state = OPEN
-        for hook in hooks:
-            transport.add_hook(hook)
         try:
             if transport.hooks is not None:
                 chain = transport.hooks
                 chain.on_open(transport)
-        except Exception as exc:
-            self.callback_error(exc, "a hook's on_open")
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:
+            self.callback_error(transport, exc, "a hook's on_open")
         try:
             self.listener.on_ws_connected(transport)
-        except Exception as exc:
-            self.callback_error(exc, "on_ws_connected")
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:
+            self.callback_error(transport, exc, "on_ws_connected")
         if tail and self.state == OPEN:
             self.feed(tail)
 
@@ -289,15 +315,18 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         transport.last_data_time = monotonic()
         if self.config.debug is not None:
             self.config.debug("%r: %d bytes received", transport, size)
-        if self.config.cork:
-            transport.wr_cork += 1
-            try:
-                used = self.dispatch(block, data, size)
-            finally:
-                transport.wr_direct_next = False
-                transport.uncork()
-        else:
+        transport.wr_cork += self.config.cork
+        try:
             used = self.dispatch(block, data, size)
+        except BaseException as exc:
+            # KeyboardInterrupt and its like: the place in the stream is lost.
+            transport.set_reason(WSDisconnectKind.CALLBACK_ERROR, f"on_ws_frame raised {type(exc).__name__}", exc)
+            transport.disconnect(graceful=False)
+            raise
+        finally:
+            transport.wr_direct_next = False
+            if self.config.cork:
+                transport.uncork()
         if self.state == OPEN and not transport.wr_closed:
             self.keep_rest(block, data + used, size - used)
         else:
@@ -313,7 +342,7 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         cdef int status = wl_reader_next(&self.reader, data, size, &current)
         cdef int next_status
         if status == WL_ERROR:
-            self.protocol_error()
+            self.protocol_error(transport)
             return 0
         if status != WL_FRAME:
             return size if self.reader.closed else 0
@@ -322,7 +351,7 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
             # One frame ahead: so the one that is delivered knows whether it is
             # the last, and an error of the next one acts after it.
             next_status = wl_reader_next(&self.reader, data + at, size - at, &following)
-            transport.wr_direct_next = next_status != WL_FRAME
+            transport.wr_direct_next = next_status != WL_FRAME and self.config.cork
             self.deliver(block, &current, size - at, next_status != WL_FRAME)
             if transport.wr_closed or self.state != OPEN:
                 break
@@ -331,9 +360,9 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
             current = following
             at += current.size
         if self.rd_frames is not None:
-            self.deliver_frames()
+            self.deliver_frames(transport)
         if next_status == WL_ERROR and self.state == OPEN and not transport.wr_closed:
-            self.protocol_error()
+            self.protocol_error(transport)
         return size if self.reader.closed else at
 
     cdef int deliver(self, Block block, wl_frame *raw, Py_ssize_t tail_size, bint last) except -1:
@@ -358,7 +387,7 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
                     return 0
                 opcode = frame.first & WL_OPCODE_MASK
             if opcode == WL_OP_PING and self.config.enable_auto_pong:
-                return self.answer_ping(frame)
+                return self.answer_ping(transport, frame)
             if self.py_on_frames is not None:
                 if self.rd_frames is None:
                     self.rd_frames = []
@@ -370,25 +399,27 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
-            self.frame_callback_error(exc, "on_ws_frame")
+            if self.rd_frames is not None:
+                self.deliver_frames(transport)    # they came before
+            self.frame_callback_error(transport, exc, "on_ws_frame")
         return 0
 
-    cdef int deliver_frames(self) except -1:
+    cdef int deliver_frames(self, WSTransport transport) except -1:
         frames = self.rd_frames
         self.rd_frames = None
-        if self.py_on_frames is None or self.transport.wr_closed:
+        if self.py_on_frames is None or transport.wr_closed:
             return 0
         try:
-            self.py_on_frames(self.transport, frames)
+            self.py_on_frames(transport, frames)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
-            self.frame_callback_error(exc, "on_ws_frames")
+            self.frame_callback_error(transport, exc, "on_ws_frames")
         return 0
 
-    cdef int answer_ping(self, WSFrame frame) except -1:
+    cdef int answer_ping(self, WSTransport transport, WSFrame frame) except -1:
         """RFC 6455 section 5.5.3: the PONG carries what the PING carried."""
-        return self.transport.send_frame(
+        return transport.send_frame(
             WL_BIT_FIN | WL_OP_PONG, <uint8_t *>frame.payload_ptr, frame.payload_size, None)
 
     cdef int keep_rest(self, Block block, uint8_t *data, Py_ssize_t size) except -1:
@@ -419,9 +450,8 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
 
     # ------------------------------------------------------------------ failing
 
-    cdef int protocol_error(self) except -1:
+    cdef int protocol_error(self, WSTransport transport) except -1:
         """The peer broke a rule: CLOSE with its code, then the end (RFC 6455 section 7.1.7)."""
-        cdef WSTransport transport = self.transport
         cdef wl_error error = <wl_error>self.reader.error
         cdef int code = wl_error_close_code(error)
         text = wl_error_text(error).decode()
@@ -435,16 +465,15 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         transport.close_with(code, text)
         return 0
 
-    cdef int frame_callback_error(self, object exc, str where) except -1:
+    cdef int frame_callback_error(self, WSTransport transport, object exc, str where) except -1:
         """The callback for frames raised: the one exception that may be survived, see disconnect_on_exception."""
         if self.config.disconnect_on_exception or isinstance(exc, WSProtocolError):
-            return self.callback_error(exc, where)
-        self.config.logger.error("%r: %s raised, the connection stays open", self.transport, where, exc_info=exc)
+            return self.callback_error(transport, exc, where)
+        self.config.logger.error("%r: %s raised, the connection stays open", transport, where, exc_info=exc)
         return 0
 
-    cdef int callback_error(self, object exc, str where) except -1:
-        """A callback raised `exc`."""
-        cdef WSTransport transport = self.transport
+    cdef int callback_error(self, WSTransport transport, object exc, str where) except -1:
+        """A callback raised `exc`. It may have done anything before: self.transport may be None by now."""
         logger = self.config.logger
         if self.config.is_client_side and transport.exception is None:
             transport.exception = exc

@@ -61,3 +61,4 @@ cdef class Sender:
 
 cdef class Cork:
     cdef Sender sender
+    cdef int entered

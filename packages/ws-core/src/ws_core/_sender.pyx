@@ -11,7 +11,6 @@
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_CheckExact, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.pythread cimport PyThread_get_thread_ident
@@ -113,9 +112,7 @@ cdef class Sender:
             return self.send_frame(first, <const uint8_t *>data, size, None)
         if message is None:
             return self.send_frame(first, NULL, 0, None)
-        if PyByteArray_CheckExact(message):
-            return self.send_frame(
-                first, <uint8_t *>PyByteArray_AS_STRING(message), PyByteArray_GET_SIZE(message), None)
+        # The export keeps the memory where it is, whatever a callback does to the object.
         try:
             PyObject_GetBuffer(message, &view, PyBUF_SIMPLE)
         except (TypeError, BufferError) as exc:
@@ -149,13 +146,27 @@ cdef class Sender:
         return self.write_frame(first, payload, size, total, owner)
 
     cdef int gather_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1:
-        if self.wr_gather_size + total > GATHER_SIZE:
+        cdef uint8_t *full
+        cdef Py_ssize_t full_size
+        if total > GATHER_SIZE:
             self.flush()
-            if total > GATHER_SIZE:
-                return self.write_frame(first, payload, size, total, None)
-        if self.wr_gather == NULL:
+            return self.write_frame(first, payload, size, total, None)
+        if self.wr_gather != NULL and self.wr_gather_size + total <= GATHER_SIZE:
+            self.wr_gather_size += self.build(self.wr_gather + self.wr_gather_size, first, payload, size)
+            return 0
+        # A write may call pause_writing, and that may send: this frame is in its
+        # place, in a buffer of its own, before the full one leaves.
+        full, full_size = self.wr_gather, self.wr_gather_size
+        self.wr_gather_size = 0
+        self.wr_gather = NULL
+        try:
             self.wr_gather = self.shared.take_gather()
-        self.wr_gather_size += self.build(self.wr_gather + self.wr_gather_size, first, payload, size)
+            self.wr_gather_size = self.build(self.wr_gather, first, payload, size)
+            if full_size:
+                self.write_bytes(full, full_size)
+        finally:
+            if full != NULL:
+                self.shared.give_gather(full)
         return 0
 
     cdef int write_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total,
@@ -243,10 +254,12 @@ cdef class Sender:
         if sent == header_size + size:
             return 0
         if sent < header_size:
-            self.hand_over(PyBytes_FromStringAndSize(<char *>header + sent, header_size - sent))
-            sent = 0
-        else:
-            sent -= header_size
+            # Header and payload in one piece: a write may call pause_writing, and that may send.
+            rest = PyBytes_FromStringAndSize(NULL, header_size - sent + size)
+            memcpy(PyBytes_AS_STRING(rest), <char *>header + sent, header_size - sent)
+            memcpy(PyBytes_AS_STRING(rest) + header_size - sent, payload, size)
+            return self.hand_over(rest)
+        sent -= header_size
         if owner is not None:
             return self.hand_over(PyMemoryView_FromObject(owner)[sent:])
         return self.hand_over(PyBytes_FromStringAndSize(<const char *>payload + sent, size - sent))
@@ -276,21 +289,24 @@ cdef class Sender:
 
     cdef int flush(self) except -1:
         """Let everything that has gathered leave now."""
+        cdef uint8_t *gather = self.wr_gather
         cdef Py_ssize_t size = self.wr_gather_size
-        if size == 0:
+        if gather == NULL:
             return 0
+        # Taken away first: a write may call pause_writing, and that may send.
+        self.wr_gather = NULL
         self.wr_gather_size = 0
-        if not self.wr_closed:
-            self.write_bytes(self.wr_gather, size)
+        try:
+            if size and not self.wr_closed:
+                self.write_bytes(gather, size)
+        finally:
+            self.shared.give_gather(gather)
         return 0
 
     cdef int uncork(self) except -1:
         self.wr_cork -= 1
-        if self.wr_cork == 0 and self.wr_gather != NULL:
-            try:
-                self.flush()
-            finally:
-                self.drop_gathered()
+        if self.wr_cork == 0:
+            self.flush()
         return 0
 
     cdef int drop_gathered(self) except -1:
@@ -310,9 +326,14 @@ cdef class Cork:
 
     def __enter__(self):
         self.sender.check_thread("cork")
+        self.entered += 1
         self.sender.wr_cork += 1
+        self.sender.wr_direct_next = False    # all of it gathers, also in the callback of a last frame
         return self.sender
 
     def __exit__(self, *exc_info):
         self.sender.check_thread("cork")
+        if not self.entered:
+            raise RuntimeError("this cork was not entered, or was left already")
+        self.entered -= 1
         self.sender.uncork()

@@ -45,6 +45,8 @@ cdef class WSTransport(Sender):
     cpdef notify_user_specific_pong_received(self)
 
     # For the protocol (and for what else is compiled in this package).
+    cdef object lost_future(self)
+    cdef int linger(self) except -1
     cdef int close_with(self, int code, object reason) except -1
     cdef int set_reason(self, kind, str message, exc) except -1
     cdef int close_received(self, WSFrame frame) except -1

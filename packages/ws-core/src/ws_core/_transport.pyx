@@ -4,7 +4,7 @@
 # arrive, and the life of the connection, are _protocol.pyx.
 
 cimport cython
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t, uint32_t
 from ws_core._hooks cimport Hook, new_chain, wrap_python_hook
 from ws_core._sender cimport Cork
@@ -100,16 +100,21 @@ cdef class WSTransport(Sender):
 
         ValueError: CLOSE (use :meth:`send_close`), an offset below 14 or behind the end of `buffer`.
         """
+        cdef Py_buffer view
         self.check_thread("send_reuse_external_bytearray")
         if buffer is None:
             raise ValueError("buffer must be a bytearray, not None")
         if msg_offset < WL_HEADER_MAX:
             raise ValueError(f"msg_offset must leave {WL_HEADER_MAX} bytes for the frame header, it is {msg_offset}")
-        if msg_offset > PyByteArray_GET_SIZE(buffer):
+        if msg_offset > len(buffer):
             raise ValueError(f"msg_offset {msg_offset} is behind the end of the buffer of {len(buffer)} bytes")
-        self.send_reuse_external_buffer(
-            msg_type, PyByteArray_AS_STRING(buffer) + msg_offset, PyByteArray_GET_SIZE(buffer) - msg_offset,
-            fin, rsv1, rsv2, rsv3)
+        # The export keeps the memory where it is, whatever a callback does to the bytearray.
+        PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE)
+        try:
+            self.send_reuse_external_buffer(
+                msg_type, <char *>view.buf + msg_offset, view.len - msg_offset, fin, rsv1, rsv2, rsv3)
+        finally:
+            PyBuffer_Release(&view)
 
     cdef int send_reuse_external_buffer(self, int msg_type, char *msg_ptr, Py_ssize_t msg_size,
                                         bint fin=True, bint rsv1=False, bint rsv2=False, bint rsv3=False) except -1:
@@ -243,6 +248,8 @@ cdef class WSTransport(Sender):
 
     cdef int backlog_exceeded(self) except -1:
         """More than max_write_backlog bytes wait: the listener decides."""
+        if self.listener is None:
+            return 0
         before = self.disconnect_reason
         self.set_reason(
             WSDisconnectKind.LOCAL,
@@ -277,10 +284,14 @@ cdef class WSTransport(Sender):
             return
         self.flush()
         self.wr_closed = True
-        if self.is_close_frame_sent:
+        self.linger()
+
+    cdef int linger(self) except -1:
+        """End the underlying transport behind its backlog, in bounded time."""
+        if self.lingering is None:
             self.lingering = Linger(self, self.config.loop)
-        else:
-            self.underlying_transport.close()
+            self.lingering.begin(half_close=self.is_close_frame_sent)
+        return 0
 
     cdef int close_with(self, int code, object reason) except -1:
         """The connection has failed (RFC 6455 section 7.1.7): CLOSE if it can still be sent, then the end."""
@@ -351,10 +362,10 @@ cdef class WSTransport(Sender):
             self.set_reason(WSDisconnectKind.LOCAL, "close() was called", None)
             self.disconnect()
             if not self.finished:
-                await asyncio.shield(self._lost_future())
+                await asyncio.shield(self.lost_future())
         finally:
-            if handle is not None:
-                handle.cancel()
+            if handle is not None and self.finished:
+                handle.cancel()    # otherwise we were cancelled, and the bound still holds
 
     async def wait_disconnected(self):
         """
@@ -366,11 +377,11 @@ cdef class WSTransport(Sender):
         """
         self.check_thread("wait_disconnected")
         if not self.finished:
-            await asyncio.shield(self._lost_future())
+            await asyncio.shield(self.lost_future())
         if self.exception is not None:
             raise self.exception
 
-    def _lost_future(self):
+    cdef object lost_future(self):
         if self.lost_waiter is None:
             self.lost_waiter = self.config.loop.create_future()
         return self.lost_waiter
@@ -449,6 +460,8 @@ cdef class WSTransport(Sender):
         """Attach a :class:`TransportHook` behind those that are there. Frames that come later meet it."""
         cdef Hook wrapped
         self.check_thread("add_hook")
+        if self.finished:
+            raise RuntimeError("the connection is gone")
         wrapped = wrap_python_hook(hook)
         self.hooks = new_chain(([] if self.hooks is None else list(self.hooks.hooks)) + [wrapped])
 
@@ -475,7 +488,6 @@ cdef class WSTransport(Sender):
 def _cut(WSTransport transport, timeout):
     if transport.is_disconnected:
         return
-    transport.disconnect_reason = None
     transport.set_reason(WSDisconnectKind.TIMEOUT, f"the closing handshake took longer than {timeout} seconds", None)
     transport.disconnect(graceful=False)
 

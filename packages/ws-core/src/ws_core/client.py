@@ -253,7 +253,7 @@ class ClientHandshake:
     def eof_received(self) -> None:
         self._end_of_answer()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, connection: WSTransport, exc: Exception | None) -> None:
         if exc is not None and not self._done.done() and not self._reader.has_answer:
             self._fail(exc)
         self._end_of_answer()

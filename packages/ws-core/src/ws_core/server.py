@@ -251,7 +251,6 @@ class ServerHandshake:
     __slots__ = (
         "_answered",
         "_head_only",
-        "_opened",
         "_protocol",
         "_reader",
         "_settings",
@@ -269,7 +268,6 @@ class ServerHandshake:
         self._task: asyncio.Task[None] | None = None
         self._head_only = False  # the request is a HEAD: its answer has no body (RFC 9110 section 9.3.2)
         self._answered = False
-        self._opened = False
 
     # ------------------------------------------------------------- the protocol's calls
 
@@ -304,11 +302,9 @@ class ServerHandshake:
     def eof_received(self) -> None:
         pass  # the transport closes itself
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, connection: WSTransport, exc: Exception | None) -> None:
         settings = self._settings
-        if self._opened:
-            assert self._protocol is not None
-            settings.connections.discard(self._protocol.transport)
+        settings.connections.discard(connection)
         settings.pending.discard(self)
         if self._timer is not None:
             self._timer.cancel()
@@ -435,7 +431,7 @@ class ServerHandshake:
             self._timer = None
         settings.pending.discard(self)
         settings.connections.add(transport)
-        self._opened = self._answered = True
+        self._answered = True
         tail = self._reader.tail
         self._reader = None
         self._transport.write(answer)
