@@ -40,6 +40,7 @@ LAYERS = {
     "url": set(),
     "_handshake": {"upgrade", "url"},
     "extension": {"upgrade", "url", "_frame", "_transport"},  # the latter for annotations only
+    "_tuning": set(),
     "_linger": {"_transport"},  # for annotations only
     "_options": {"_sender"},
     "_connect": {"extension", "url"},
@@ -50,7 +51,7 @@ LAYERS = {
     "_sender": {"_buffer", "_wire"},
     "_transport": {"_frame", "_hooks", "_linger", "_sender", "_wire", "closing", "extension", "stats"},
     "_listener": {"_frame", "_transport", "_wire"},
-    "_protocol": {"_buffer", "_frame", "_hooks", "_listener", "_sender", "_transport", "_wire", "closing"},
+    "_protocol": {"_buffer", "_frame", "_hooks", "_listener", "_sender", "_transport", "_tuning", "_wire", "closing"},
     "client": {
         *{"_connect", "_handshake", "_listener", "_options", "_protocol", "_sender", "_transport"},
         *{"extension", "upgrade", "url"},

@@ -30,10 +30,10 @@ from ws_core._wire cimport (
 )
 
 import asyncio
-import socket
 import sys
 
 
+from ws_core._tuning import tune
 from ws_core.closing import WSDisconnectKind
 from ws_core.enums import WSCloseCode
 from ws_core.errors import WSProtocolError
@@ -90,7 +90,7 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         transport.wr_backlogged = True    # the handshake writes past us: look before the first send
         transport.last_data_time = monotonic()
         if sock is not None:
-            _tune(sock)
+            tune(sock)
             if not transport.is_secure and type(underlying).__module__ in _DIRECT_MODULES:
                 transport.wr_fd = sock.fileno()
         self.transport = transport
@@ -493,15 +493,3 @@ cdef int _as_code(code):
         return int(code)
     except (TypeError, ValueError, OverflowError):
         return 0
-
-
-cdef object _tune(sock):
-    """No Nagle, and acknowledge at once where the platform lets one ask for it. Only where it means something."""
-    if sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_QUICKACK"):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-    except OSError:
-        pass    # the peer has gone already; the first read or write will say so
