@@ -116,7 +116,6 @@ async def test_locations_that_lead_nowhere(one_net: Net, location: bytes, says: 
     async def serve(peer: RawPeer) -> None:
         await peer.head()
         await peer.send(b"HTTP/1.1 302 Found\r\n" + location + b"Content-Length: 0\r\n\r\n")
-        await peer.rest()
 
     port = await one_net.raw_server(serve)
     with pytest.raises(WSInvalidStatusError, match=says) as caught:
