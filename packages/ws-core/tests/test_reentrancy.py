@@ -226,20 +226,27 @@ async def test_disconnect_right_after_a_reset(plain_net: Net) -> None:
     await listener.event("disconnected")
 
 
-@pytest.mark.parametrize("how", ["disconnect", "end of stream"])
-async def test_a_graceful_end_is_bounded(net: Net, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No CLOSE was sent, and the peer takes nothing of the backlog."""
+async def clogged(net: Net, monkeypatch: pytest.MonkeyPatch) -> tuple[Recorder, RawPeer]:
+    """A server's listener and its peer, which takes nothing of a long backlog; with little patience."""
     monkeypatch.setattr(_linger, "PATIENCE_S", 0.05)
     listener, peer = await server_and_peer(net)
     peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
     while listener.transport.write_backlog_size < 10_000_000:
         listener.transport.send(WSMsgType.BINARY, b"-" * 100_000)
-    if how == "disconnect":
-        listener.transport.disconnect()
-    elif peer.writer.can_write_eof():
-        peer.writer.write_eof()
-    else:
-        peer.writer.transport.close()
+    return listener, peer
+
+
+async def test_a_graceful_disconnect_is_bounded(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No CLOSE was sent, and the peer takes nothing."""
+    listener, _ = await clogged(net, monkeypatch)
+    listener.transport.disconnect()
+    await listener.event("disconnected")
+
+
+async def test_the_end_after_the_peers_is_bounded(plain_net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The peer has ended its stream, and takes nothing. (Over TLS no such half-close exists.)"""
+    listener, peer = await clogged(plain_net, monkeypatch)
+    peer.writer.write_eof()
     await listener.event("disconnected")
 
 
