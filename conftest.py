@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +53,13 @@ def plain_net(loop_name: str, fast: bool) -> Net:
 def one_net() -> Net:
     """For what no loop and no network can change: asyncio, plain, aiofastnet."""
     return Net(tls=False, fast=True)
+
+
+@pytest.fixture
+def socket_path() -> Iterator[Path]:
+    """Of a unix socket: short, since the system allows 107 bytes and pytest's own folders lie deep in a clone."""
+    with tempfile.TemporaryDirectory(prefix="ws-", dir="/tmp") as folder:
+        yield Path(folder) / "ws.sock"
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -175,13 +175,6 @@ def unix_factory(path: Path) -> Any:
     return factory
 
 
-@pytest.fixture
-def socket_path(tmp_path: Path) -> Path:
-    path = tmp_path / "ws.sock"
-    assert len(str(path)) < 100
-    return path
-
-
 async def test_unix_sockets_on_both_sides(net: Net, socket_path: Path) -> None:
     """Where TCP_NODELAY means nothing, setting it must not hang the handshake."""
     server = await net.serve(path=str(socket_path))

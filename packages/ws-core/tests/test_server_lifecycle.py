@@ -130,14 +130,13 @@ async def test_close_leaves_the_connections(net: Net) -> None:
         await net.connect(port)
 
 
-async def test_unix_socket(net: Net, tmp_path: Path) -> None:
-    path = tmp_path / "ws.sock"
-    server = await net.serve(path=str(path))
-    assert path.is_socket()
+async def test_unix_socket(net: Net, socket_path: Path) -> None:
+    server = await net.serve(path=str(socket_path))
+    assert socket_path.is_socket()
     assert server.sockets[0].family == socket.AF_UNIX
     context = client_ssl_context() if net.tls else None
     name = "localhost" if net.tls else None
-    reader, writer = await within(asyncio.open_unix_connection(str(path), ssl=context, server_hostname=name))
+    reader, writer = await within(asyncio.open_unix_connection(str(socket_path), ssl=context, server_hostname=name))
     peer = RawPeer(reader, writer)
     net._peers.append(peer)
     await peer.send(request_bytes() + client_frame(1, b"hello"))
@@ -150,11 +149,10 @@ async def test_unix_socket(net: Net, tmp_path: Path) -> None:
     await within(shutdown)
 
 
-async def test_http_over_a_unix_socket(plain_net: Net, tmp_path: Path) -> None:
+async def test_http_over_a_unix_socket(plain_net: Net, socket_path: Path) -> None:
     """There is no peer name to log."""
-    path = str(tmp_path / "ws.sock")
-    await plain_net.serve(lambda request: None, path=path)
-    reader, writer = await within(asyncio.open_unix_connection(path))
+    await plain_net.serve(lambda request: None, path=str(socket_path))
+    reader, writer = await within(asyncio.open_unix_connection(str(socket_path)))
     peer = RawPeer(reader, writer)
     plain_net._peers.append(peer)
     await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
