@@ -42,14 +42,16 @@ LAYERS = {
     "extension": {"upgrade", "url", "_frame", "_transport"},  # the latter for annotations only
     "_tuning": set(),
     "_linger": {"_transport"},  # for annotations only
-    "_options": {"_sender"},
+    "_resets": set(),
+    "_options": {"_resets", "_sender"},
     "_connect": {"extension", "url"},
     "_wire": set(),
     "_buffer": {"_wire"},
     "_frame": {"_buffer", "_wire"},
     "_hooks": {"_frame", "extension"},
     "_sender": {"_buffer", "_wire"},
-    "_transport": {"_frame", "_hooks", "_linger", "_sender", "_wire", "closing", "extension", "stats"},
+    "_ending": {"_frame", "_linger", "_sender", "_wire", "closing"},
+    "_transport": {"_ending", "_hooks", "_sender", "_wire", "extension", "stats"},
     "_listener": {"_frame", "_transport", "_wire"},
     "_protocol": {"_buffer", "_frame", "_hooks", "_listener", "_sender", "_transport", "_tuning", "_wire", "closing"},
     "client": {

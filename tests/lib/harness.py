@@ -119,6 +119,12 @@ def client_ssl_context() -> ssl.SSLContext:
     return context
 
 
+def masked(payload: bytes, mask: bytes) -> bytes:
+    """RFC 6455 section 5.3, and its own inverse."""
+    key = (mask * (len(payload) // 4 + 1))[: len(payload)]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(len(payload), "big")
+
+
 def frame_bytes(
     opcode: int,
     payload: bytes = b"",
@@ -143,7 +149,7 @@ def frame_bytes(
         head = struct.pack(">BBQ", first, bit | 127, size)
     if mask is not None:
         head += mask
-        payload = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+        payload = masked(payload, mask)
     return head + payload
 
 
@@ -200,9 +206,9 @@ class RawPeer:
                 (size,) = struct.unpack(">H", await self.reader.readexactly(2))
             elif size == 127:
                 (size,) = struct.unpack(">Q", await self.reader.readexactly(8))
-            mask = await self.reader.readexactly(4) if second & 0x80 else b"\0\0\0\0"
+            mask = await self.reader.readexactly(4) if second & 0x80 else None
             payload = await self.reader.readexactly(size)
-            return first, bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+            return first, payload if mask is None else masked(payload, mask)
 
         result: tuple[int, bytes] = await within(read())
         return result
@@ -285,6 +291,14 @@ class Net:
             head = await peer.head()
             assert head.startswith(b"HTTP/1.1 101 "), head
         return peer
+
+    async def server_and_peer(self, factory: Any = Recorder, **kwargs: Any) -> tuple[Any, RawPeer]:
+        """The listener of a server's one connection, made by `factory()`, and the raw client that sees its bytes."""
+        made: list[Any] = []
+        server = await self.serve(lambda request: made.append(factory()) or made[-1], **kwargs)
+        peer = await self.raw(server)
+        await until(lambda: made and made[0].transport)
+        return made[0], peer
 
     async def raw_server(self, handler: Callable[[RawPeer], Any]) -> int:
         """A raw server for our client; returns its port."""

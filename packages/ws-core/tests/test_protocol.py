@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import socket
-from typing import Any
 
 import pytest
 
@@ -49,20 +48,12 @@ VIOLATIONS: dict[str, tuple[bytes, int, int]] = {
 }
 
 
-async def server_and_peer(net: Net, **kwargs: Any) -> tuple[Recorder, RawPeer]:
-    made: list[Recorder] = []
-    server = await net.serve(lambda request: made.append(Recorder()) or made[-1], **kwargs)
-    peer = await net.raw(server)
-    await until(lambda: made and made[0].transport)
-    return made[0], peer
-
-
 @pytest.mark.parametrize("name", VIOLATIONS)
 async def test_violations(one_net: Net, name: str, caplog: pytest.LogCaptureFixture) -> None:
     """What was valid before the error is delivered; then a CLOSE with the right code, and the end."""
     data, delivered, code = VIOLATIONS[name]
     caplog.set_level(logging.INFO, logger="ws_core")
-    server, peer = await server_and_peer(one_net)
+    server, peer = await one_net.server_and_peer()
     before = client_frame(BINARY, b"one") + client_frame(PING, b"p")
     await peer.send(before + data + client_frame(BINARY, b"never"))
     assert await peer.frame() == (0x8A, b"p")
@@ -84,7 +75,7 @@ async def test_violations(one_net: Net, name: str, caplog: pytest.LogCaptureFixt
 @pytest.mark.parametrize("name", ["bad utf-8 in the second fragment", "too big", "close 1005"])
 async def test_violations_on_every_network(net: Net, name: str) -> None:
     data, delivered, code = VIOLATIONS[name]
-    server, peer = await server_and_peer(net)
+    server, peer = await net.server_and_peer()
     await peer.send(client_frame(BINARY, b"one") + data)
     assert await peer.frame() == (0x88, code.to_bytes(2, "big") + (await _reason(server)).encode())
     peer.close()
@@ -115,7 +106,7 @@ async def test_a_client_raises_the_violation(net: Net) -> None:
 
 async def test_bad_utf8_fails_when_its_byte_comes(one_net: Net) -> None:
     """Inside a half-received frame of which the rest never comes (Autobahn 6.4)."""
-    _, peer = await server_and_peer(one_net)
+    _, peer = await one_net.server_and_peer()
     frame = client_frame(TEXT, b"x" * 50 + b"\xf4\x90" + b"y" * 5_000)
     await peer.send(frame[: 8 + 51])
     with pytest.raises(asyncio.TimeoutError):
@@ -125,7 +116,7 @@ async def test_bad_utf8_fails_when_its_byte_comes(one_net: Net) -> None:
 
 
 async def test_lenient_hands_over_what_comes(plain_net: Net) -> None:
-    server, peer = await server_and_peer(plain_net, strict=False)
+    server, peer = await plain_net.server_and_peer(strict=False)
     frames = [
         client_frame(BINARY, b"rsv", rsv=7),
         client_frame(CONT, b"orphan"),
@@ -149,7 +140,7 @@ async def test_lenient_hands_over_what_comes(plain_net: Net) -> None:
 
 async def test_nothing_is_delivered_after_close(net: Net) -> None:
     """RFC 6455 section 5.5.1, also for a second CLOSE in the same read (LESSONS 20) and for broken bytes."""
-    server, peer = await server_and_peer(net)
+    server, peer = await net.server_and_peer()
     await peer.send(
         client_frame(CLOSE, b"\x03\xe8") + client_frame(CLOSE, b"\x03\xe9") + client_frame(TEXT, b"x") + b"\xff" * 50
     )
@@ -166,7 +157,7 @@ async def test_nothing_is_delivered_after_close(net: Net) -> None:
 
 
 async def test_byte_by_byte(plain_net: Net) -> None:
-    server, peer = await server_and_peer(plain_net)
+    server, peer = await plain_net.server_and_peer()
     messages = [b"", b"x", random_bytes(130), random_bytes(1000)]
     for byte in b"".join(client_frame(BINARY, message) for message in messages):
         peer.writer.write(bytes([byte]))
@@ -177,7 +168,7 @@ async def test_byte_by_byte(plain_net: Net) -> None:
 
 async def test_every_split_point(one_net: Net) -> None:
     """A message with everything in it, cut in two at each byte."""
-    server, peer = await server_and_peer(one_net)
+    server, peer = await one_net.server_and_peer()
     data = (
         client_frame(TEXT, "grü".encode()[:3], fin=False)
         + client_frame(CONT, "grün".encode()[3:] + b"z" * 120)
@@ -194,7 +185,7 @@ async def test_every_split_point(one_net: Net) -> None:
 
 
 async def test_fragments_with_control_frames_between(net: Net) -> None:
-    server, peer = await server_and_peer(net, enable_auto_pong=False)
+    server, peer = await net.server_and_peer(enable_auto_pong=False)
     await peer.send(
         client_frame(TEXT, b"a", fin=False)
         + client_frame(PING, b"ping")
@@ -213,7 +204,7 @@ async def test_fragments_with_control_frames_between(net: Net) -> None:
 
 
 async def test_auto_pong(net: Net) -> None:
-    server, peer = await server_and_peer(net)
+    server, peer = await net.server_and_peer()
     await peer.send(client_frame(PING, b"x" * 125) + client_frame(PING) + client_frame(PONG, b"unasked"))
     assert await peer.frame() == (0x8A, b"x" * 125)
     assert await peer.frame() == (0x8A, b"")
@@ -223,7 +214,7 @@ async def test_auto_pong(net: Net) -> None:
 
 @pytest.mark.parametrize("limit", [0, 1, 125, 126, 70_000])
 async def test_max_frame_size(plain_net: Net, limit: int) -> None:
-    server, peer = await server_and_peer(plain_net, max_frame_size=limit)
+    server, peer = await plain_net.server_and_peer(max_frame_size=limit)
     await peer.send(client_frame(BINARY, b"x" * limit) + client_frame(PING, b"y" * 125))
     assert len(await server.frame()) == limit
     assert (await peer.frame())[0] == 0x8A  # control frames have a limit of their own

@@ -35,17 +35,9 @@ class Full(Recorder):
             action()
 
 
-async def server_and_peer(net: Net, factory: Any = Recorder, **kwargs: Any) -> tuple[Any, RawPeer]:
-    made: list[Any] = []
-    server = await net.serve(lambda request: made.append(factory()) or made[-1], **kwargs)
-    peer = await net.raw(server)
-    await until(lambda: made and made[0].transport)
-    return made[0], peer
-
-
 async def full(net: Net) -> tuple[Full, RawPeer, int]:
     """A server's listener behind a backlog, so that each write asks it; and how many frames went before."""
-    listener, peer = await server_and_peer(net, Full, max_write_backlog=1_000_000)
+    listener, peer = await net.server_and_peer(Full, max_write_backlog=1_000_000)
     peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
     count = 0
     while listener.transport.write_backlog_size < 10_000_000:
@@ -123,7 +115,7 @@ async def test_connection_lost_inside_a_callback(one_net: Net, then: str) -> Non
             if then == "raise":
                 raise ValueError("after the end")
 
-    listener, peer = await server_and_peer(one_net, Ending)
+    listener, peer = await one_net.server_and_peer(Ending)
     await peer.send(client_frame(2, b"x") * 5 + client_frame(9) + client_frame(3))
     await listener.event("disconnected")
     assert listener.events == ["connected", "frame", "disconnected"]
@@ -142,7 +134,7 @@ async def test_ending_in_the_middle_of_what_was_read(net: Net, with_close: bool)
                 transport.send_close(WSCloseCode.OK, "bye")
             transport.disconnect()
 
-    listener, peer = await server_and_peer(net, Ending)
+    listener, peer = await net.server_and_peer(Ending)
     peer.writer.write(client_frame(2, b"k" * 200_000) + client_frame(2, b"z" * 1000) * 800)
     if with_close:
         assert await peer.frame() == (0x88, b"\x03\xe8bye")
@@ -153,7 +145,7 @@ async def test_ending_in_the_middle_of_what_was_read(net: Net, with_close: bool)
 
 
 async def test_cork_is_left_once(plain_net: Net) -> None:
-    listener, peer = await server_and_peer(plain_net)
+    listener, peer = await plain_net.server_and_peer()
     cork = listener.transport.cork()
     with pytest.raises(RuntimeError, match="not entered"):
         cork.__exit__(None, None, None)
@@ -176,7 +168,7 @@ async def test_cork_in_the_callback_of_a_last_frame(one_net: Net, option: bool) 
                     transport.send(WSMsgType.BINARY, b"x")
                     sizes.append(transport.write_backlog_size)
 
-    listener, peer = await server_and_peer(one_net, Corking, cork=option)
+    listener, peer = await one_net.server_and_peer(Corking, cork=option)
     await peer.send(client_frame(2, b"x"))
     assert await within(peer.reader.readexactly(9)) == frame_bytes(2, b"x") * 3
     assert sizes == [3, 6, 9]
@@ -216,7 +208,7 @@ async def test_a_cancelled_error_from_a_callback(plain_net: Net, where: str) -> 
 
 async def test_disconnect_right_after_a_reset(plain_net: Net) -> None:
     """The socket is reset, and the loop has not noticed yet."""
-    listener, peer = await server_and_peer(plain_net)
+    listener, peer = await plain_net.server_and_peer()
     sock = peer.writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     listener.transport.send_close(WSCloseCode.OK)
@@ -229,7 +221,7 @@ async def test_disconnect_right_after_a_reset(plain_net: Net) -> None:
 async def clogged(net: Net, monkeypatch: pytest.MonkeyPatch) -> tuple[Recorder, RawPeer]:
     """A server's listener and its peer, which takes nothing of a long backlog; with little patience."""
     monkeypatch.setattr(_linger, "PATIENCE_S", 0.05)
-    listener, peer = await server_and_peer(net)
+    listener, peer = await net.server_and_peer()
     peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
     while listener.transport.write_backlog_size < 10_000_000:
         listener.transport.send(WSMsgType.BINARY, b"-" * 100_000)
@@ -251,7 +243,7 @@ async def test_the_end_after_the_peers_is_bounded(plain_net: Net, monkeypatch: p
 
 
 async def test_a_cancelled_close_is_still_bounded(plain_net: Net) -> None:
-    listener, peer = await server_and_peer(plain_net)
+    listener, peer = await plain_net.server_and_peer()
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(listener.transport.close(timeout=0.1), 0.02)
     assert not listener.transport.is_disconnected
@@ -274,7 +266,7 @@ async def test_frames_of_a_batch_before_a_hook_that_raises(one_net: Net) -> None
             self.frames += frames
             self._note("batch")
 
-    listener, peer = await server_and_peer(one_net, Batch)
+    listener, peer = await one_net.server_and_peer(Batch)
     listener.transport.add_hook(Hook())
     await peer.send(b"".join(client_frame(2, b"%d" % index) for index in range(6)))
     assert (await peer.frame())[0] == 0x88

@@ -13,16 +13,6 @@ import pytest
 from harness import Net, RawPeer, Recorder, client_frame, frame_bytes, random_bytes, until, within
 from ws_core import WSCloseCode, WSDisconnectKind, WSDisconnectReason, WSFrame, WSMsgType, WSTransport
 
-
-async def server_and_peer(net: Net, **kwargs: Any) -> tuple[Recorder, RawPeer]:
-    """A server's recorder, and a raw client that sees its bytes."""
-    made: list[Recorder] = []
-    server = await net.serve(lambda request: made.append(Recorder()) or made[-1], **kwargs)
-    peer = await net.raw(server)
-    await until(lambda: made and made[0].transport)
-    return made[0], peer
-
-
 # ------------------------------------------------------------------ messages
 
 
@@ -42,13 +32,13 @@ async def server_and_peer(net: Net, **kwargs: Any) -> tuple[Recorder, RawPeer]:
     ids=repr,
 )
 async def test_kinds_of_messages(one_net: Net, message: Any, payload: bytes) -> None:
-    server, peer = await server_and_peer(one_net)
+    server, peer = await one_net.server_and_peer()
     server.transport.send(WSMsgType.BINARY, message)
     assert await peer.frame() == (0x82, payload)
 
 
 async def test_wrong_arguments_raise_and_leave_the_wire_alone(net: Net) -> None:
-    server, peer = await server_and_peer(net)
+    server, peer = await net.server_and_peer()
     transport = server.transport
     assert transport is not None
     for message in (3, 1.5, ["x"], object(), memoryview(b"abcd")[::2]):
@@ -86,7 +76,7 @@ async def test_wrong_arguments_raise_and_leave_the_wire_alone(net: Net) -> None:
 
 
 async def test_flags_and_fragments(plain_net: Net) -> None:
-    server, peer = await server_and_peer(plain_net)
+    server, peer = await plain_net.server_and_peer()
     send = server.transport.send
     send(WSMsgType.TEXT, b"a", fin=False)
     send(WSMsgType.CONTINUATION, b"b", False)
@@ -124,7 +114,7 @@ async def test_send_reuse_external_bytearray(net: Net, size: int) -> None:
 
 
 async def test_send_reuse_external_bytearray_refuses(plain_net: Net) -> None:
-    server, _ = await server_and_peer(plain_net)
+    server, _ = await plain_net.server_and_peer()
     send = server.transport.send_reuse_external_bytearray
     with pytest.raises(ValueError, match="14 bytes"):
         send(WSMsgType.BINARY, bytearray(20), 13)
@@ -186,7 +176,7 @@ async def test_order_is_the_order_of_the_calls(net: Net) -> None:
 
 async def test_cork_is_one_write(plain_net: Net) -> None:
     """Seen from outside: nothing arrives inside the block, everything after it."""
-    server, peer = await server_and_peer(plain_net)
+    server, peer = await plain_net.server_and_peer()
     transport = server.transport
     with transport.cork() as corked, transport.cork():
         assert corked is transport
@@ -201,7 +191,7 @@ async def test_cork_is_one_write(plain_net: Net) -> None:
 
 
 async def test_cork_flushes_at_64_kib(plain_net: Net) -> None:
-    server, peer = await server_and_peer(plain_net)
+    server, peer = await plain_net.server_and_peer()
     with server.transport.cork():
         for _ in range(70):
             server.transport.send(WSMsgType.BINARY, b"x" * 1000)
@@ -235,7 +225,7 @@ async def stop_reading(peer: RawPeer) -> None:
 
 async def test_backpressure(net: Net) -> None:
     """A peer that does not read: pause_writing, a visible backlog, drain() waits; it reads: all of it comes."""
-    server, peer = await server_and_peer(net)
+    server, peer = await net.server_and_peer()
     transport = server.transport
     await stop_reading(peer)
     sent = 0
@@ -260,7 +250,7 @@ async def test_backpressure(net: Net) -> None:
 
 
 async def test_drain_of_a_lost_connection_raises(plain_net: Net) -> None:
-    server, peer = await server_and_peer(plain_net)
+    server, peer = await plain_net.server_and_peer()
     await stop_reading(peer)
     while server.transport.write_backlog_size < 20_000_000:
         server.transport.send(WSMsgType.BINARY, b"x" * 100_000)
@@ -308,11 +298,45 @@ async def test_max_write_backlog(net: Net, decision: str) -> None:
         assert asked == 2
 
 
+async def test_on_write_backlog_raises(net: Net, caplog: pytest.LogCaptureFixture) -> None:
+    """As in any callback: nothing comes out of send, the connection fails."""
+
+    class Raising(Recorder):
+        def on_write_backlog(self, transport: WSTransport) -> None:
+            raise KeyError("the policy")
+
+    listener = Raising()
+    peer = await net.raw(await net.serve(lambda request: listener, max_write_backlog=300_000))
+    await listener.event("connected")
+    await stop_reading(peer)
+    transport = listener.transport
+    while transport.disconnect_reason is None:
+        transport.send(WSMsgType.BINARY, b"x" * 50_000)
+    assert transport.disconnect_reason.kind is WSDisconnectKind.CALLBACK_ERROR
+    assert isinstance(transport.disconnect_reason.exception, KeyError)
+    assert transport.close_handshake.sent.code == WSCloseCode.INTERNAL_ERROR
+    assert "on_write_backlog raised" in caplog.text
+    transport.send(WSMsgType.BINARY, b"dropped")
+
+
 # ------------------------------------------------------------------ the end
 
 
+async def test_the_peer_ends_its_stream_under_a_cork(plain_net: Net) -> None:
+    """It may read on after its half-close: what was corked leaves, what comes later is dropped, and nothing raises."""
+    server, peer = await plain_net.server_and_peer()
+    transport = server.transport
+    with transport.cork():
+        transport.send(WSMsgType.TEXT, "gathered")
+        transport.send_close(WSCloseCode.OK)
+        peer.writer.write_eof()
+        await server.event("disconnected")
+    assert await peer.rest() == frame_bytes(1, b"gathered") + frame_bytes(8, b"\x03\xe8")
+    assert transport.disconnect_reason.kind is WSDisconnectKind.PEER
+
+
 async def test_nothing_is_sent_after_close(net: Net) -> None:
-    server, peer = await server_and_peer(net)
+    server, peer = await net.server_and_peer()
     transport = server.transport
     transport.send_close(WSCloseCode.GOING_AWAY, "maintenance")
     transport.send_close(WSCloseCode.OK)
@@ -350,13 +374,13 @@ async def test_nothing_is_sent_after_close(net: Net) -> None:
     ids=repr,
 )
 async def test_close_payloads(one_net: Net, arguments: tuple[Any, ...], payload: bytes) -> None:
-    server, peer = await server_and_peer(one_net)
+    server, peer = await one_net.server_and_peer()
     server.transport.send_close(*arguments)
     assert await peer.frame() == (0x88, payload)
 
 
 async def test_send_of_a_raw_close_is_a_close(plain_net: Net) -> None:
-    server, peer = await server_and_peer(plain_net)
+    server, peer = await plain_net.server_and_peer()
     server.transport.send(WSMsgType.CLOSE, b"\x03\xe8why")
     server.transport.send(WSMsgType.TEXT, b"no")
     assert server.transport.is_close_frame_sent
@@ -366,7 +390,7 @@ async def test_send_of_a_raw_close_is_a_close(plain_net: Net) -> None:
 
 
 async def test_graceful_disconnect_sends_the_backlog_first(net: Net) -> None:
-    server, peer = await server_and_peer(net)
+    server, peer = await net.server_and_peer()
     await stop_reading(peer)
     for _ in range(50):
         server.transport.send(WSMsgType.BINARY, b"x" * 100_000)
@@ -379,7 +403,7 @@ async def test_graceful_disconnect_sends_the_backlog_first(net: Net) -> None:
 
 
 async def test_ungraceful_disconnect_drops_the_backlog(plain_net: Net) -> None:
-    server, peer = await server_and_peer(plain_net)
+    server, peer = await plain_net.server_and_peer()
     await stop_reading(peer)
     for _ in range(100):
         server.transport.send(WSMsgType.BINARY, b"x" * 100_000)
@@ -390,7 +414,7 @@ async def test_ungraceful_disconnect_drops_the_backlog(plain_net: Net) -> None:
 
 async def test_a_close_reaches_a_peer_that_is_still_sending(plain_net: Net) -> None:
     """Closing with unread input would send RST, and the peer would never read the CLOSE (LESSONS 17)."""
-    server, peer = await server_and_peer(plain_net)
+    server, peer = await plain_net.server_and_peer()
     flood = asyncio.ensure_future(peer.send(client_frame(2, b"x" * 50_000) * 100))
     await server.frame()
     server.transport.send_close(WSCloseCode.TRY_AGAIN_LATER, "busy")
@@ -406,7 +430,7 @@ async def test_a_dead_peer_does_not_hold_the_socket(net: Net, monkeypatch: pytes
     from ws_core import _linger
 
     monkeypatch.setattr(_linger, "PATIENCE_S", 0.05)
-    server, peer = await server_and_peer(net)
+    server, peer = await net.server_and_peer()
     await stop_reading(peer)
     for _ in range(100):
         server.transport.send(WSMsgType.BINARY, b"x" * 100_000)
@@ -416,7 +440,7 @@ async def test_a_dead_peer_does_not_hold_the_socket(net: Net, monkeypatch: pytes
 
 
 async def test_close_waits_for_the_peers_close(net: Net) -> None:
-    server, peer = await server_and_peer(net)
+    server, peer = await net.server_and_peer()
     closing = asyncio.ensure_future(server.transport.close(WSCloseCode.GOING_AWAY, "bye"))
     assert await peer.frame() == (0x88, b"\x03\xe9bye")
     await peer.send(client_frame(1, b"on its way"))
@@ -436,7 +460,7 @@ async def test_close_waits_for_the_peers_close(net: Net) -> None:
 
 
 async def test_close_gives_up_on_a_silent_peer(net: Net) -> None:
-    server, peer = await server_and_peer(net)
+    server, peer = await net.server_and_peer()
     await within(server.transport.close(timeout=0.05))
     assert server.transport.disconnect_reason.kind is WSDisconnectKind.TIMEOUT
     assert server.events == ["connected", "disconnected"]
@@ -446,7 +470,7 @@ async def test_close_gives_up_on_a_silent_peer(net: Net) -> None:
 
 
 async def test_close_of_a_connection_that_the_peer_drops(net: Net) -> None:
-    server, peer = await server_and_peer(net)
+    server, peer = await net.server_and_peer()
     closing = asyncio.ensure_future(server.transport.close())
     await peer.frame()
     peer.writer.transport.abort()
@@ -455,7 +479,7 @@ async def test_close_of_a_connection_that_the_peer_drops(net: Net) -> None:
 
 
 async def test_close_is_cancelled(plain_net: Net) -> None:
-    server, peer = await server_and_peer(plain_net)
+    server, peer = await plain_net.server_and_peer()
     closing = asyncio.ensure_future(server.transport.close())
     await peer.frame()
     closing.cancel()
@@ -470,7 +494,7 @@ async def test_close_is_cancelled(plain_net: Net) -> None:
 
 async def test_fail(net: Net) -> None:
     """How an extension ends a connection: first cause, a CLOSE with it, and the end."""
-    server, peer = await server_and_peer(net)
+    server, peer = await net.server_and_peer()
     with pytest.raises(TypeError, match="WSDisconnectReason"):
         server.transport.fail(1001, "gone")
     reason = WSDisconnectReason(WSDisconnectKind.TIMEOUT, "no answer")
@@ -500,7 +524,7 @@ async def test_fail_with_an_exception(plain_net: Net) -> None:
 
 
 async def test_every_method_refuses_another_thread(plain_net: Net) -> None:
-    server, peer = await server_and_peer(plain_net)
+    server, peer = await plain_net.server_and_peer()
     transport = server.transport
     assert transport is not None
     calls: dict[str, Any] = {

@@ -54,7 +54,7 @@ def test_every_member_of_a_stub_exists(module: str) -> None:
         assert missing <= {"__buffer__"}, f"{name} of {module} has no {missing}"
 
 
-@pytest.mark.parametrize("module", ["_frame", "_listener", "_transport"])
+@pytest.mark.parametrize("module", ["_frame", "_listener", "_sender", "_ending", "_transport"])
 def test_every_public_member_has_a_stub(module: str) -> None:
     runtime = importlib.import_module(f"ws_core.{module}")
     for name, members in declared(module).items():

@@ -8,6 +8,7 @@ import logging
 import math
 from typing import Any, Union
 
+from ws_core._resets import reset_watch
 from ws_core._sender import Config
 
 __all__ = ["WS_DEBUG_LL", "WSLoggerLike"]
@@ -79,6 +80,7 @@ def make_config(
         max_write_backlog=None if max_write_backlog is None else check_bytes("max_write_backlog", max_write_backlog, 0),
         # Asked once for all connections: the hot path only tests for None.
         debug=functools.partial(logger.log, WS_DEBUG_LL) if logger.isEnabledFor(WS_DEBUG_LL) else None,
+        resets=reset_watch(),
     )
 
 

@@ -24,6 +24,7 @@ cdef class WSProtocol(WSProtocolBase):
         protocol_state state
         object handshake                 # see WSProtocol.__init__; None once it is done
         bint in_batch
+        int watched                      # by Config.resets: what it calls the connection, or -1
 
         # The receive side.
         wl_reader reader
@@ -49,4 +50,3 @@ cdef class WSProtocol(WSProtocolBase):
     cdef int use_own(self, Block block, Py_ssize_t used) except -1
     cdef int protocol_error(self, WSTransport transport) except -1
     cdef int frame_callback_error(self, WSTransport transport, object exc, str where) except -1
-    cdef int callback_error(self, WSTransport transport, object exc, str where) except -1

@@ -71,6 +71,7 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         self.config = config
         self.shared = config.shared
         self.handshake = handshake
+        self.watched = -1
 
     # ------------------------------------------------------------------ the loop's calls
 
@@ -93,6 +94,8 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
             tune(sock)
             if not transport.is_secure and type(underlying).__module__ in _DIRECT_MODULES:
                 transport.wr_fd = sock.fileno()
+            if self.config.resets is not None:
+                self.watched = self.config.resets.add(underlying, sock)
         self.transport = transport
         self.handshake.connection_made(self, underlying)
 
@@ -139,11 +142,14 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
             self.in_batch = False
 
     def eof_received(self):
+        cdef WSTransport transport = self.transport
         if self.state == HANDSHAKE and self.handshake is not None:
             self.handshake.eof_received()
-        elif self.state == OPEN and self.transport is not None:
-            self.transport.set_reason(WSDisconnectKind.PEER, "the peer ended the stream without a CLOSE frame", None)
-            self.transport.linger()
+        elif self.state == OPEN and transport is not None:
+            transport.set_reason(WSDisconnectKind.PEER, "the peer ended the stream without a CLOSE frame", None)
+            transport.flush()    # the peer may still read
+            transport.wr_closed = True
+            transport.linger()
         return False    # the transport sends what waits and closes itself
 
     def connection_lost(self, exc):
@@ -153,6 +159,8 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
             return
         self.state = LOST
         transport.lost()
+        if self.watched >= 0:
+            self.config.resets.remove(self.watched)
         if exc is not None:
             transport.set_reason(WSDisconnectKind.NETWORK_ERROR, f"{type(exc).__name__}: {exc}", exc)
         elif transport.is_secure:
@@ -196,14 +204,14 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
                 except (KeyboardInterrupt, SystemExit):
                     raise
                 except BaseException as error:
-                    self.callback_error(transport, error, "a hook's on_close")
+                    transport.callback_error(error, "a hook's on_close")
         finally:
             try:
                 listener.on_ws_disconnected(transport)
             except (KeyboardInterrupt, SystemExit):
                 raise
             except BaseException as error:
-                self.callback_error(transport, error, "on_ws_disconnected")
+                transport.callback_error(error, "on_ws_disconnected")
         return 0
 
     def pause_writing(self):
@@ -218,7 +226,7 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
-            self.callback_error(transport, exc, "pause_writing")
+            transport.callback_error(exc, "pause_writing")
 
     def resume_writing(self):
         cdef WSTransport transport = self.transport
@@ -233,7 +241,7 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
-            self.callback_error(transport, exc, "resume_writing")
+            transport.callback_error(exc, "resume_writing")
 
     def is_buffered_protocol(self):
         """aiofastnet asks."""
@@ -274,13 +282,13 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
-            self.callback_error(transport, exc, "a hook's on_open")
+            transport.callback_error(exc, "a hook's on_open")
         try:
             self.listener.on_ws_connected(transport)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
-            self.callback_error(transport, exc, "on_ws_connected")
+            transport.callback_error(exc, "on_ws_connected")
         if tail and self.state == OPEN:
             self.feed(tail)
 
@@ -468,28 +476,6 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
     cdef int frame_callback_error(self, WSTransport transport, object exc, str where) except -1:
         """The callback for frames raised: the one exception that may be survived, see disconnect_on_exception."""
         if self.config.disconnect_on_exception or isinstance(exc, WSProtocolError):
-            return self.callback_error(transport, exc, where)
+            return transport.callback_error(exc, where)
         self.config.logger.error("%r: %s raised, the connection stays open", transport, where, exc_info=exc)
-        return 0
-
-    cdef int callback_error(self, WSTransport transport, object exc, str where) except -1:
-        """A callback raised `exc`. It may have done anything before: self.transport may be None by now."""
-        logger = self.config.logger
-        if self.config.is_client_side and transport.exception is None:
-            transport.exception = exc
-            logger.warning("%r: %s raised %s: %s", transport, where, type(exc).__name__, exc)
-        else:
-            logger.error("%r: %s raised", transport, where, exc_info=exc)
-        transport.set_reason(WSDisconnectKind.CALLBACK_ERROR, f"{where} raised {type(exc).__name__}: {exc}", exc)
-        if isinstance(exc, WSProtocolError):
-            transport.close_with(_as_code(exc.code), exc.args[1])
-        else:
-            transport.close_with(<int>WSCloseCode.INTERNAL_ERROR, None)
-        return 0
-
-
-cdef int _as_code(code):
-    try:
-        return int(code)
-    except (TypeError, ValueError, OverflowError):
         return 0

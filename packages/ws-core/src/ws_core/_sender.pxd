@@ -16,6 +16,7 @@ cdef class Config:
         Py_ssize_t read_buffer_init_size   # bytes
         Py_ssize_t max_write_backlog       # bytes; -1: no limit
         object debug                       # a LoggerAdapter-like `log`, or None: debug level is off
+        object resets                      # a ResetWatch, or None: the loop needs none
     cdef LoopState shared
 
 
@@ -28,6 +29,7 @@ cdef class Sender:
         bint wr_backlogged                 # bytes were handed over that may still wait there
         bint wr_closed                     # nothing can be sent any more
         bint wr_paused                     # between pause_writing and resume_writing
+        list wr_drain_waiters
         bint wr_direct_next                # corked, but the next frame may leave at once
         int wr_cork                        # depth; > 0: gather
         uint8_t *wr_gather                 # GATHER_SIZE bytes, or NULL
@@ -38,6 +40,7 @@ cdef class Sender:
         object underlying_transport
         bint is_client_side
         bint is_close_frame_sent
+        bint is_disconnected
 
     cdef int check_thread(self, str method) except -1
     cdef int send_message(self, uint8_t first, object message) except -1
@@ -52,6 +55,7 @@ cdef class Sender:
     cdef int write_masked(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1
     cdef int write_unmasked(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1
     cdef Py_ssize_t backlog(self) except -1
+    cdef int wake_drain_waiters(self, exc) except -1
     cdef int hand_over(self, object data) except -1
     cdef int backlog_exceeded(self) except -1
     cdef int flush(self) except -1

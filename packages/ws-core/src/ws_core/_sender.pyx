@@ -70,7 +70,7 @@ cdef class Config:
 
     # __cinit__, not __init__: an object without these must not exist, whoever makes it.
     def __cinit__(self, loop, logger, *, is_client_side, disconnect_on_exception, enable_auto_pong, strict, cork,
-                  max_frame_size, read_buffer_init_size, max_write_backlog, debug):
+                  max_frame_size, read_buffer_init_size, max_write_backlog, debug, resets):
         self.loop = loop
         self.logger = logger
         self.is_client_side = is_client_side
@@ -82,6 +82,7 @@ cdef class Config:
         self.read_buffer_init_size = read_buffer_init_size
         self.max_write_backlog = -1 if max_write_backlog is None else max_write_backlog
         self.debug = debug
+        self.resets = resets
         self.shared = loop_state(loop)
 
 
@@ -270,6 +271,35 @@ cdef class Sender:
             return self.underlying_transport.get_write_buffer_size()
         except AttributeError:
             return 0    # asyncio's TLS transport until Python 3.10, between its end and connection_lost
+
+    async def drain(self):
+        """
+        Wait until the write backlog is below the low-water mark; at once if it never rose above the high-water mark.
+        ConnectionResetError if the connection is, or goes, down.
+        """
+        self.check_thread("drain")
+        if self.is_disconnected:
+            raise ConnectionResetError("the connection is lost")
+        if not self.wr_paused:
+            return
+        waiter = self.config.loop.create_future()
+        if self.wr_drain_waiters is None:
+            self.wr_drain_waiters = []
+        self.wr_drain_waiters.append(waiter)
+        await waiter
+
+    cdef int wake_drain_waiters(self, exc) except -1:
+        if self.wr_drain_waiters is not None:
+            waiters = self.wr_drain_waiters
+            self.wr_drain_waiters = None
+            for waiter in waiters:
+                if waiter.done():
+                    continue
+                if exc is None:
+                    waiter.set_result(None)
+                else:
+                    waiter.set_exception(exc)
+        return 0
 
     cdef int hand_over(self, object data) except -1:
         """Give `data`, which nobody changes any more, to the underlying transport."""

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, final
 
+from ws_core._resets import ResetWatch
+
 @final
 class Config:
     loop: asyncio.AbstractEventLoop
@@ -17,6 +19,7 @@ class Config:
     read_buffer_init_size: int
     max_write_backlog: int
     debug: Callable[..., None] | None
+    resets: ResetWatch | None
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -31,6 +34,7 @@ class Config:
         read_buffer_init_size: int,
         max_write_backlog: int | None,
         debug: Callable[..., None] | None,
+        resets: ResetWatch | None,
     ) -> None: ...
 
 class Sender:
@@ -40,3 +44,6 @@ class Sender:
     def is_client_side(self) -> bool: ...
     @property
     def is_close_frame_sent(self) -> bool: ...
+    @property
+    def is_disconnected(self) -> bool: ...
+    async def drain(self) -> None: ...
