@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness import Echo, Net, RawPeer, Recorder, client_frame, frame_bytes, until, within
-from ws_core import WSCloseCode, WSDisconnectKind, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport
+from ws_core import WSCloseCode, WSDisconnectKind, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport, _linger
 
 
 class Boom(Exception):
@@ -345,3 +345,48 @@ async def test_debug_log(plain_net: Net, caplog: pytest.LogCaptureFixture) -> No
         text = "\n".join(record.getMessage() for record in caplog.records)
         for step in ("upgrade request", "upgrade response", "send first=0x81", "bytes received"):
             assert (step in text) is expected, (step, text)
+
+
+@pytest.mark.parametrize("with_close", [True, False], ids=["CLOSE", "no CLOSE"])
+async def test_disconnect_while_reading_is_paused(net: Net, with_close: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the peer has sent meanwhile does not delay the end, and the end of its stream is seen."""
+    monkeypatch.setattr(_linger, "PATIENCE_S", 60.0)
+    listener, peer = await net.server_and_peer()
+    transport = listener.transport
+    transport.underlying_transport.pause_reading()
+    await peer.send(client_frame(2, bytes(50_000)))
+    if with_close:
+        transport.send_close(WSCloseCode.GOING_AWAY)
+    transport.disconnect()
+    if with_close:
+        assert await peer.frame() == (0x88, b"\x03\xe9")
+    peer.close()
+    await listener.event("disconnected")
+    assert listener.frames == []
+
+
+async def test_a_user_closes_the_underlying_transport(net: Net) -> None:
+    """Twice, and goes on sending: nobody gets it, nothing raises, and the connection ends as by any other means."""
+    listener, peer = await net.server_and_peer()
+    transport = listener.transport
+    transport.underlying_transport.close()
+    transport.underlying_transport.close()
+    transport.send(WSMsgType.TEXT, "to nobody")
+    transport.send_close()
+    peer.close()
+    await listener.event("disconnected")
+    assert transport.disconnect_reason is not None
+
+
+async def test_a_callback_closes_the_underlying_transport(net: Net) -> None:
+    class Closing(Recorder):
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            super().on_ws_frame(transport, frame)
+            transport.underlying_transport.close()
+
+    listener, peer = await net.server_and_peer(Closing)
+    peer.writer.write(client_frame(2, bytes(300_000)))
+    peer.writer.write(b"".join(client_frame(1, b"%d" % i) for i in range(1000)))
+    await listener.event("frame")
+    peer.close()
+    await listener.event("disconnected")

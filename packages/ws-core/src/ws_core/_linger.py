@@ -38,6 +38,8 @@ class Linger:
         """`half_close`: close the write side only, and leave it to the peer to end the stream."""
         transport = self._connection.underlying_transport
         try:
+            if not transport.is_closing() and not transport.is_reading():
+                transport.resume_reading()  # or the peer's end would never be seen
             if half_close and transport.can_write_eof():
                 transport.write_eof()
             else:

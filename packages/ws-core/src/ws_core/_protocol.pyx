@@ -117,7 +117,7 @@ cdef class WSProtocol(WSProtocolBase, asyncio.BufferedProtocol):
             raise RuntimeError("buffer_updated() was called before connection_made()")
         if self.in_batch:
             # asyncio's TLS reads on inside close(); what comes then is thrown away.
-            if self.transport.wr_closed:
+            if self.transport.wr_closed or self.transport.underlying_transport.is_closing():
                 self.shared.rd_reader = NULL
                 return
             raise RuntimeError("buffer_updated() was called while the frames of the last one are dispatched")

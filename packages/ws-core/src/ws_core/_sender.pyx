@@ -308,7 +308,12 @@ cdef class Sender:
         if len(data) > GATHER_SIZE:
             # asyncio slices what it could not send, again and again: slices of a view are no copies.
             data = PyMemoryView_FromObject(data)
-        self.underlying_transport.write(data)
+        try:
+            self.underlying_transport.write(data)
+        except AttributeError:
+            if getattr(self.underlying_transport, "_ssl_protocol", self) is not None:
+                raise
+            return 0    # asyncio's TLS transport, closed twice by somebody
         if limit >= 0 and not self.wr_closed and self.backlog() > limit:
             self.backlog_exceeded()
         return 0
