@@ -52,6 +52,7 @@ LAYERS = {
     "_sender": {"_buffer", "_wire"},
     "_ending": {"_frame", "_linger", "_sender", "_wire", "closing"},
     "_transport": {"_ending", "_hooks", "_sender", "_wire", "extension", "stats"},
+    "_broadcast": {"_transport", "_wire", "closing"},
     "_listener": {"_frame", "_transport", "_wire"},
     "_protocol": {"_buffer", "_frame", "_hooks", "_listener", "_sender", "_transport", "_tuning", "_wire", "closing"},
     "client": {

@@ -37,6 +37,7 @@ setup(
             module("_ending", "header", "mask", "utf8", "reader"),
             module("_transport", "header", "mask"),
             module("_listener"),
+            module("_broadcast", "header", "mask"),
             module("_protocol", "header", "mask", "utf8", "reader"),
         ],
         include_path=["src"],

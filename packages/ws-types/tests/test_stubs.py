@@ -24,7 +24,7 @@ UNDECLARED = {"__reduce_cython__", "__setstate_cython__", "__pyx_vtable__", "__b
 
 
 def declared(module: str) -> dict[str, set[str]]:
-    """Classes of a stub, and their members."""
+    """Classes of a stub, and their members; functions, which have none."""
     tree = ast.parse(STUBS[module].read_text())
     classes = {}
     for node in tree.body:
@@ -37,6 +37,8 @@ def declared(module: str) -> dict[str, set[str]]:
                     assert isinstance(item.target, ast.Name)
                     members.add(item.target.id)
             classes[node.name] = members
+        elif isinstance(node, ast.FunctionDef):
+            classes[node.name] = set()
     return classes
 
 

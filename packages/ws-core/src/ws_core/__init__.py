@@ -1,5 +1,6 @@
 """WebSockets at the speed of the wire: a client and a server for asyncio. What stands here is the public API."""
 
+from ws_core._broadcast import broadcast
 from ws_core._frame import WSFrame
 from ws_core._listener import WSListener
 from ws_core._options import WS_DEBUG_LL, WSLoggerLike
@@ -59,6 +60,7 @@ __all__ = [
     "WSUpgradeResponse",
     "WSUpgradeResponseWithListener",
     "__version__",
+    "broadcast",
     "register_extension",
     "registered_extensions",
     "ws_connect",

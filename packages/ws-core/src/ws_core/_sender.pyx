@@ -146,6 +146,29 @@ cdef class Sender:
             self.wr_direct_next = False
         return self.write_frame(first, payload, size, total, owner)
 
+    cdef int send_built(self, bytes frames, Py_ssize_t count) except -1:
+        """Send `count` frames that were built before, without a mask. The bytes object is shared, not copied."""
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(frames)
+        cdef Py_ssize_t sent = 0
+        if self.config.debug is not None:
+            self.config.debug("%r: send %d frames, %d bytes in all", self, count, size)
+        self.frames_out += count
+        self.bytes_out += size
+        if self.wr_cork and (not self.wr_direct_next or self.wr_gather_size):
+            if size <= GATHER_SIZE - self.wr_gather_size:
+                if self.wr_gather == NULL:
+                    self.wr_gather = self.shared.take_gather()
+                memcpy(self.wr_gather + self.wr_gather_size, PyBytes_AS_STRING(frames), size)
+                self.wr_gather_size += size
+                return 0
+            self.flush()
+        self.wr_direct_next = False
+        if self.may_write_directly():
+            sent = ws_send(self.wr_fd, PyBytes_AS_STRING(frames), size)
+            if sent == size:
+                return 0
+        return self.hand_over(PyMemoryView_FromObject(frames)[sent:] if sent else frames)
+
     cdef int gather_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1:
         cdef uint8_t *full
         cdef Py_ssize_t full_size
@@ -174,6 +197,11 @@ cdef class Sender:
                          object owner) except -1:
         cdef object frame
         if not self.may_write_directly():
+            if owner is not None and size > GATHER_SIZE and not self.is_client_side:
+                # Bytes that go out as they are: the underlying transport refers to them, nobody copies them.
+                frame = PyBytes_FromStringAndSize(NULL, total - size)
+                wl_header_write(<uint8_t *>PyBytes_AS_STRING(frame), first, size, NULL)
+                return self.hand_over([frame, owner])
             frame = PyBytes_FromStringAndSize(NULL, total)
             self.build(<uint8_t *>PyBytes_AS_STRING(frame), first, payload, size)
             return self.hand_over(frame)
@@ -302,14 +330,17 @@ cdef class Sender:
         return 0
 
     cdef int hand_over(self, object data) except -1:
-        """Give `data`, which nobody changes any more, to the underlying transport."""
+        """Give `data`, which nobody changes any more, or a list of such parts, to the underlying transport."""
         cdef Py_ssize_t limit = self.config.max_write_backlog
         self.wr_backlogged = True
-        if len(data) > GATHER_SIZE:
-            # asyncio slices what it could not send, again and again: slices of a view are no copies.
-            data = PyMemoryView_FromObject(data)
         try:
-            self.underlying_transport.write(data)
+            if type(data) is list:
+                self.underlying_transport.writelines(data)
+            else:
+                if len(data) > GATHER_SIZE:
+                    # asyncio slices what it could not send, again and again: slices of a view are no copies.
+                    data = PyMemoryView_FromObject(data)
+                self.underlying_transport.write(data)
         except AttributeError:
             if getattr(self.underlying_transport, "_ssl_protocol", self) is not None:
                 raise
