@@ -54,7 +54,8 @@ LAYERS = {
     "_transport": {"_ending", "_hooks", "_sender", "_wire", "extension", "stats"},
     "_broadcast": {"_transport", "_wire", "closing"},
     "_listener": {"_frame", "_transport", "_wire"},
-    "_protocol": {"_buffer", "_frame", "_hooks", "_listener", "_sender", "_transport", "_tuning", "_wire", "closing"},
+    "_receiver": {"_buffer", "_frame", "_hooks", "_listener", "_sender", "_transport", "_wire", "closing"},
+    "_protocol": {"_hooks", "_listener", "_receiver", "_sender", "_transport", "_tuning", "closing"},
     "client": {
         *{"_connect", "_handshake", "_listener", "_options", "_protocol", "_sender", "_transport"},
         *{"extension", "upgrade", "url"},

@@ -40,6 +40,9 @@ class Linger:
         try:
             if not transport.is_closing() and not transport.is_reading():
                 transport.resume_reading()  # or the peer's end would never be seen
+        except RuntimeError:
+            pass  # asyncio's TLS transport until Python 3.10, when it has ended already
+        try:
             if half_close and transport.can_write_eof():
                 transport.write_eof()
             else:

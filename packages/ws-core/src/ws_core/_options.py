@@ -53,6 +53,15 @@ def check_bytes(name: str, value: int, least: int) -> int:
     return value
 
 
+def _check_window(value: int) -> int:
+    """busy_poll_us: the loop stands still meanwhile, so a second is a mistake of units."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"busy_poll_us must be an int, a number of microseconds, not {value!r}")
+    if not 0 <= value <= 1_000_000:
+        raise ValueError(f"busy_poll_us must be from 0 (off) to 1000000 microseconds, it is {value}")
+    return value
+
+
 def make_config(
     *,
     is_client_side: bool,
@@ -64,6 +73,7 @@ def make_config(
     strict: bool,
     cork: bool,
     max_write_backlog: int | None,
+    busy_poll_us: int,
 ) -> Config:
     """Check what is common to both sides and pack it into what the protocol reads."""
     logger = resolve_logger(logger_name, "client" if is_client_side else "server")
@@ -78,6 +88,7 @@ def make_config(
         max_frame_size=check_bytes("max_frame_size", max_frame_size, 0),
         read_buffer_init_size=check_bytes("read_buffer_init_size", read_buffer_init_size, 1),
         max_write_backlog=None if max_write_backlog is None else check_bytes("max_write_backlog", max_write_backlog, 0),
+        busy_poll_us=_check_window(busy_poll_us),
         # Asked once for all connections: the hot path only tests for None.
         debug=functools.partial(logger.log, WS_DEBUG_LL) if logger.isEnabledFor(WS_DEBUG_LL) else None,
         resets=reset_watch(),

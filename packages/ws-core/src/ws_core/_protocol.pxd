@@ -1,52 +1,10 @@
-from libc.stdint cimport uint8_t
-from ws_core._buffer cimport Block, LoopState
-from ws_core._frame cimport WSFrame
-from ws_core._listener cimport WSListener, listener_call
-from ws_core._sender cimport Config
+from ws_core._receiver cimport Receiver
 from ws_core._transport cimport WSTransport
-from ws_core._wire cimport wl_frame, wl_reader
 
 
-cdef enum protocol_state:
-    HANDSHAKE        # bytes go to the handshake object
-    OPEN             # bytes go to the reader
-    LOST
-
-
-cdef class WSProtocolBase:
-    pass
-
-
-cdef class WSProtocol(WSProtocolBase):
+cdef class WSProtocol(Receiver):
     cdef:
-        Config config
-        LoopState shared
-        protocol_state state
-        object handshake                 # see WSProtocol.__init__; None once it is done
-        bint in_batch
+        bint over_tls
         int watched                      # by Config.resets: what it calls the connection, or -1
 
-        # The receive side.
-        wl_reader reader
-        Block rd_own                     # holds a half frame, from its head on; None: there is none
-        object rd_own_view               # what the transport reads into rd_own through
-        Py_ssize_t rd_own_used           # bytes in rd_own
-        object rd_frames                 # list, while a listener wants all frames of a read at once
-
-        WSListener listener
-        listener_call frame_call
-        object py_on_frame               # bound method, for CALL_PYTHON
-        object py_on_frames              # bound method of the optional batch callback
-
-    cdef readonly WSTransport transport
-
-    cdef int receive(self, Block block, uint8_t *data, Py_ssize_t size) except -1
-    cdef Py_ssize_t dispatch(self, Block block, uint8_t *data, Py_ssize_t size) except -1
-    cdef int deliver(self, Block block, wl_frame *raw, Py_ssize_t tail_size, bint last) except -1
     cdef int tell_the_end(self, WSTransport transport) except -1
-    cdef int deliver_frames(self, WSTransport transport) except -1
-    cdef int answer_ping(self, WSTransport transport, WSFrame frame) except -1
-    cdef int keep_rest(self, Block block, uint8_t *data, Py_ssize_t size) except -1
-    cdef int use_own(self, Block block, Py_ssize_t used) except -1
-    cdef int protocol_error(self, WSTransport transport) except -1
-    cdef int frame_callback_error(self, WSTransport transport, object exc, str where) except -1

@@ -15,6 +15,7 @@ cdef class Config:
         Py_ssize_t max_frame_size          # bytes
         Py_ssize_t read_buffer_init_size   # bytes
         Py_ssize_t max_write_backlog       # bytes; -1: no limit
+        int busy_poll_us                   # microseconds; 0: off
         object debug                       # a LoggerAdapter-like `log`, or None: debug level is off
         object resets                      # a ResetWatch, or None: the loop needs none
     cdef LoopState shared
@@ -26,6 +27,7 @@ cdef class Sender:
         LoopState shared
         unsigned long thread_id            # of the loop
         int wr_fd                          # for send(2); -1: only through underlying_transport
+        bint wr_in_parts                   # writelines() of the underlying transport copies nothing, and is atomic
         bint wr_backlogged                 # bytes were handed over that may still wait there
         bint wr_closed                     # nothing can be sent any more
         bint wr_paused                     # between pause_writing and resume_writing

@@ -70,7 +70,8 @@ cdef class Config:
 
     # __cinit__, not __init__: an object without these must not exist, whoever makes it.
     def __cinit__(self, loop, logger, *, is_client_side, disconnect_on_exception, enable_auto_pong, strict, cork,
-                  max_frame_size, read_buffer_init_size, max_write_backlog, debug, resets):
+                  max_frame_size, read_buffer_init_size, max_write_backlog, busy_poll_us, debug,
+                  resets):
         self.loop = loop
         self.logger = logger
         self.is_client_side = is_client_side
@@ -81,6 +82,7 @@ cdef class Config:
         self.max_frame_size = max_frame_size
         self.read_buffer_init_size = read_buffer_init_size
         self.max_write_backlog = -1 if max_write_backlog is None else max_write_backlog
+        self.busy_poll_us = busy_poll_us
         self.debug = debug
         self.resets = resets
         self.shared = loop_state(loop)
@@ -197,7 +199,7 @@ cdef class Sender:
                          object owner) except -1:
         cdef object frame
         if not self.may_write_directly():
-            if owner is not None and size > GATHER_SIZE and not self.is_client_side:
+            if self.wr_in_parts and owner is not None and size > GATHER_SIZE and not self.is_client_side:
                 # Bytes that go out as they are: the underlying transport refers to them, nobody copies them.
                 frame = PyBytes_FromStringAndSize(NULL, total - size)
                 wl_header_write(<uint8_t *>PyBytes_AS_STRING(frame), first, size, NULL)

@@ -56,6 +56,7 @@ async def ws_connect(
     strict: bool = True,
     use_aiofastnet: bool | None = None,
     cork: bool = True,
+    busy_poll_us: int = 0,
     max_write_backlog: int | None = None,
     extensions: Sequence[Extension] = (),
     **kwargs: Any,
@@ -84,6 +85,9 @@ async def ws_connect(
         not UTF-8, any close code
     :param use_aiofastnet: None: aiofastnet where the loop allows it; False: the loop's own transports
     :param cork: gather what the listener sends while the frames of one read are dispatched into one write
+    :param busy_poll_us: microseconds for which the socket is read again and again after something came, before the
+        event loop goes on: the answer to a request is met without its delay, and everything else on the loop waits so
+        long. Plain TCP and unix sockets; without effect on TLS and on uvloop's own transports. 0: off
     :param max_write_backlog: bytes that may wait for a slow peer; beyond it the listener's on_write_backlog decides
     :param extensions: :class:`Extension` objects for this connection only, beside the registered ones
     :param kwargs: options of extensions (``proxy``, ``enable_auto_ping``, ...); the rest goes to
@@ -117,6 +121,7 @@ async def ws_connect(
         strict=strict,
         cork=cork,
         max_write_backlog=max_write_backlog,
+        busy_poll_us=busy_poll_us,
     )
     connector = Connector(loop, use_aiofastnet, ssl_context, socket_factory, active, kwargs)
     subprotocols = check_subprotocols(subprotocols)
@@ -297,4 +302,6 @@ class ClientHandshake:
             return
         # Before on_ws_connected: a callback that raises ends a connection that ws_connect has returned.
         self._done.set_result((protocol.transport, listener))
-        protocol.opened(listener, self._request, response, subprotocol, self._reader.tail, hooks)
+        protocol.opened(
+            listener, self._request, response, subprotocol, self._reader.tail, hooks, is_secure=self._url.is_secure
+        )

@@ -78,6 +78,7 @@ async def ws_create_server(
     strict: bool = True,
     use_aiofastnet: bool | None = None,
     cork: bool = True,
+    busy_poll_us: int = 0,
     max_write_backlog: int | None = None,
     extensions: Sequence[Extension] = (),
     **kwargs: Any,
@@ -106,6 +107,7 @@ async def ws_create_server(
         not UTF-8, any close code
     :param use_aiofastnet: None: aiofastnet where the loop allows it; False: the loop's own transports
     :param cork: gather what the listener sends while the frames of one read are dispatched into one write
+    :param busy_poll_us: as for :func:`ws_connect`
     :param max_write_backlog: bytes that may wait for a slow peer; beyond it the listener's on_write_backlog decides
     :param extensions: :class:`Extension` objects for this server only, beside the registered ones
     :param kwargs: options of extensions (``enable_auto_ping``, ...); the rest goes to ``loop.create_server``, or to
@@ -129,6 +131,7 @@ async def ws_create_server(
         strict=strict,
         cork=cork,
         max_write_backlog=max_write_backlog,
+        busy_poll_us=busy_poll_us,
     )
     settings = _Settings(
         config,

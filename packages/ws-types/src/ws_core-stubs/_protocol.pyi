@@ -21,6 +21,8 @@ class WSProtocol(asyncio.BufferedProtocol):
         subprotocol: str | None,
         tail: bytes,
         hooks: Sequence[TransportHook],
+        *,
+        is_secure: bool | None = None,
         rsv: int = 0,
         transformed: int = 0,
     ) -> None: ...

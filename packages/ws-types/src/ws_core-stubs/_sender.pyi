@@ -18,6 +18,7 @@ class Config:
     max_frame_size: int
     read_buffer_init_size: int
     max_write_backlog: int
+    busy_poll_us: int
     debug: Callable[..., None] | None
     resets: ResetWatch | None
     def __init__(
@@ -33,6 +34,7 @@ class Config:
         max_frame_size: int,
         read_buffer_init_size: int,
         max_write_backlog: int | None,
+        busy_poll_us: int,
         debug: Callable[..., None] | None,
         resets: ResetWatch | None,
     ) -> None: ...

@@ -1,0 +1,369 @@
+# From bytes to callbacks: the receive side of a connection.
+#
+# Who reads asks for room (get_buffer) and says how much came
+# (buffer_updated). One pass over what arrived: the reader checks and unmasks
+# in place, a WSFrame points into the buffer, hooks and the listener are
+# called. No copy, no queue, no task. What was valid before an error is
+# delivered before the error acts. A half frame moves to a buffer of the
+# connection's own, which grows with what has arrived and goes with the frame.
+#
+# A callback may do anything meanwhile: disconnect, drop the last reference to
+# the transport, run the collector, close the loop. Whatever is needed after a
+# callback is held by a local variable or asked for again.
+#
+# HTTP is not known here: until the upgrade is done, bytes go to a handshake
+# object. The life of the connection is _protocol.pyx, which derives from this.
+
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.memoryview cimport PyMemoryView_FromObject
+from cpython.time cimport monotonic
+from libc.errno cimport EAGAIN
+from libc.stdint cimport uint8_t
+from libc.string cimport memcpy
+from ws_core._buffer cimport new_block
+from ws_core._frame cimport new_frame
+from ws_core._hooks cimport HookChain
+from ws_core._listener cimport CALL_PYTHON, CALL_VTABLE, how_to_call
+from ws_core._wire cimport (
+    WL_BIT_FIN, WL_ERROR, WL_FRAME, WL_OP_CLOSE, WL_OP_PING, WL_OP_PONG, WL_OPCODE_CONTROL, WL_OPCODE_MASK,
+    wl_error, wl_error_close_code, wl_error_text, wl_mask_init, wl_reader_init, wl_reader_next,
+)
+
+import os
+
+from ws_core.closing import WSDisconnectKind
+from ws_core.enums import WSCloseCode
+from ws_core.errors import WSProtocolError
+
+cdef extern from *:
+    """
+    #include <errno.h>
+    #include <sys/socket.h>
+
+    /* One recv(2) that never blocks: bytes, 0 at the end of the stream, -errno; -EAGAIN: there is nothing yet. */
+    static Py_ssize_t ws_recv(int fd, void *room, Py_ssize_t size)
+    {
+        ssize_t n;
+        do {
+            n = recv(fd, room, (size_t)size, MSG_DONTWAIT);
+        } while (n < 0 && errno == EINTR);
+        return n >= 0 ? n : errno == EWOULDBLOCK ? -EAGAIN : -errno;
+    }
+    """
+    Py_ssize_t ws_recv(int fd, void *room, Py_ssize_t size)
+
+wl_mask_init()
+
+cdef enum:
+    OWN_LEAST = 256         # bytes
+    POLLS_MOST = 64         # batches that one busy poll may bring: the loop has others to serve
+
+
+@cython.no_gc_clear
+cdef class Receiver:
+    """The part of WSProtocol that receives. Internal."""
+
+    # ------------------------------------------------------------------ room, and what came
+
+    def get_buffer(self, Py_ssize_t sizehint):
+        if self.rd_own is not None and not self.in_batch:
+            return self.rd_own_view
+        self.shared.ask_room(<void *>self)
+        return self.shared.rd_view
+
+    def buffer_updated(self, Py_ssize_t nbytes):
+        if nbytes <= 0:
+            if nbytes < 0:
+                raise ValueError("nbytes must not be negative")
+            return
+        if self.transport is None:
+            if self.state == LOST:
+                return
+            raise RuntimeError("buffer_updated() was called before connection_made()")
+        if self.in_batch:
+            # asyncio's TLS reads on inside close(); what comes then is thrown away.
+            if self.transport.wr_closed or self.transport.underlying_transport.is_closing():
+                self.shared.rd_reader = NULL
+                return
+            raise RuntimeError("buffer_updated() was called while the frames of the last one are dispatched")
+        self.batch(nbytes)
+        if self.config.busy_poll_us and self.state == OPEN:
+            self.busy_poll()
+
+    cdef int batch(self, Py_ssize_t nbytes) except -1:
+        """`nbytes` are in the room that get_buffer() gave."""
+        cdef Block block = self.rd_own
+        self.in_batch = True
+        try:
+            if block is not None:
+                if nbytes > block.size - self.rd_own_used:
+                    raise ValueError("more bytes are reported than there was room for")
+                nbytes += self.rd_own_used
+                self.rd_own_used = nbytes
+                self.receive(block, block.data, nbytes)
+                if self.rd_own is not block:
+                    self.shared.give_block(block)
+            else:
+                block = self.shared.begin_batch(<void *>self, nbytes)
+                try:
+                    self.receive(block, block.data + self.shared.rd_start, nbytes)
+                finally:
+                    self.shared.end_batch(block, nbytes)
+        finally:
+            self.in_batch = False
+        return 0
+
+    cdef int busy_poll(self) except -1:
+        """
+        Keep reading the socket for busy_poll_us after the last bytes, before the loop goes on.
+
+        Only where we may use the socket beside its transport. The interpreter's lock is kept: to give it away could
+        cost thousands of times the window.
+        """
+        cdef WSTransport transport = self.transport
+        cdef double window_s = self.config.busy_poll_us / 1e6
+        cdef double end
+        cdef Py_ssize_t size, nbytes
+        cdef uint8_t *room
+        cdef int polls = 0
+        while polls < POLLS_MOST:
+            if (transport is None or transport.wr_fd < 0 or transport.wr_closed
+                    or not transport.underlying_transport.is_reading()):
+                return 0
+            if self.rd_own is not None:
+                room = self.rd_own.data + self.rd_own_used
+                size = self.rd_own.size - self.rd_own_used
+            else:
+                self.shared.ask_room(<void *>self)
+                room = self.shared.rd_block.data + self.shared.rd_start
+                size = self.shared.rd_block.size - self.shared.rd_start
+            end = monotonic() + window_s
+            while True:
+                nbytes = ws_recv(transport.wr_fd, room, size)
+                if nbytes != -EAGAIN or monotonic() >= end:
+                    break
+            if nbytes > 0:
+                polls += 1
+                self.batch(nbytes)
+                transport = self.transport
+                continue
+            if nbytes < 0 and nbytes != -EAGAIN:
+                # The system tells of an error once, and we have heard it.
+                error = OSError(-nbytes, os.strerror(-nbytes))
+                transport.set_reason(WSDisconnectKind.NETWORK_ERROR, f"{type(error).__name__}: {error}", error)
+                transport.underlying_transport.abort()
+            return 0
+        return 0
+
+    def feed(self, bytes data):
+        """Receive `data` as if it came from the transport now."""
+        cdef Block block
+        cdef bint nested = self.in_batch
+        if self.state != OPEN or not data or self.rd_own is not None:
+            return
+        block = new_block(len(data))
+        memcpy(block.data, <const char *>data, len(data))
+        self.in_batch = True
+        try:
+            self.receive(block, block.data, len(data))
+        finally:
+            self.in_batch = nested
+
+    cdef int begin(self, object listener, int rsv, int transformed) except -1:
+        """From here on what comes is frames, for `listener`. `rsv`, `transformed`: see WSProtocol.opened."""
+        self.listener = listener
+        self.frame_call = how_to_call(self.listener, "on_ws_frame")
+        if self.frame_call == CALL_PYTHON:
+            self.py_on_frame = listener.on_ws_frame    # of an untyped object: the overriding method
+        self.py_on_frames = getattr(listener, "on_ws_frames", None)
+        wl_reader_init(&self.reader, self.config.is_client_side, self.config.strict, self.config.max_frame_size)
+        self.reader.allowed_rsv = <uint8_t>rsv
+        self.reader.transformed = <uint8_t>transformed
+        self.state = OPEN
+        return 0
+
+    cdef int end(self) except -1:
+        """The connection is gone: let go of everything."""
+        self.handshake = None
+        self.transport = None
+        self.listener = None
+        self.py_on_frame = None
+        self.py_on_frames = None
+        self.rd_own = None
+        self.rd_own_view = None
+        return 0
+
+    # ------------------------------------------------------------------ receiving
+
+    cdef int receive(self, Block block, uint8_t *data, Py_ssize_t size) except -1:
+        """`size` bytes at `data`, which lies in `block`, begin with the head of a frame (or with the handshake)."""
+        cdef WSTransport transport = self.transport
+        cdef Py_ssize_t used
+        if self.state == HANDSHAKE:
+            if self.handshake is not None:
+                self.handshake.data_received(PyBytes_FromStringAndSize(<char *>data, size))
+            return 0
+        if self.state != OPEN or transport.wr_closed:
+            self.rd_own = None      # the end is under way: what comes is thrown away
+            self.rd_own_view = None
+            return 0
+        transport.last_data_time = monotonic()
+        if self.config.debug is not None:
+            self.config.debug("%r: %d bytes received", transport, size)
+        transport.wr_cork += self.config.cork
+        try:
+            used = self.dispatch(block, data, size)
+        except BaseException as exc:
+            # KeyboardInterrupt and its like: the place in the stream is lost.
+            transport.set_reason(WSDisconnectKind.CALLBACK_ERROR, f"on_ws_frame raised {type(exc).__name__}", exc)
+            transport.disconnect(graceful=False)
+            raise
+        finally:
+            transport.wr_direct_next = False
+            if self.config.cork:
+                transport.uncork()
+        if self.state == OPEN and not transport.wr_closed:
+            self.keep_rest(block, data + used, size - used)
+        else:
+            self.rd_own = None
+            self.rd_own_view = None
+        return 0
+
+    cdef Py_ssize_t dispatch(self, Block block, uint8_t *data, Py_ssize_t size) except -1:
+        """Deliver every whole frame; returns how many bytes they took."""
+        cdef WSTransport transport = self.transport
+        cdef wl_frame current, following
+        cdef Py_ssize_t at
+        cdef int status = wl_reader_next(&self.reader, data, size, &current)
+        cdef int next_status
+        if status == WL_ERROR:
+            self.protocol_error(transport)
+            return 0
+        if status != WL_FRAME:
+            return size if self.reader.closed else 0
+        at = current.size
+        while True:
+            # One frame ahead: so the one that is delivered knows whether it is
+            # the last, and an error of the next one acts after it.
+            next_status = wl_reader_next(&self.reader, data + at, size - at, &following)
+            transport.wr_direct_next = next_status != WL_FRAME and self.config.cork
+            self.deliver(block, &current, size - at, next_status != WL_FRAME)
+            if transport.wr_closed or self.state != OPEN:
+                break
+            if next_status != WL_FRAME:
+                break
+            current = following
+            at += current.size
+        if self.rd_frames is not None:
+            self.deliver_frames(transport)
+        if next_status == WL_ERROR and self.state == OPEN and not transport.wr_closed:
+            self.protocol_error(transport)
+        return size if self.reader.closed else at
+
+    cdef int deliver(self, Block block, wl_frame *raw, Py_ssize_t tail_size, bint last) except -1:
+        """Show one frame to the hooks and to the listener."""
+        cdef WSTransport transport = self.transport
+        cdef WSFrame frame
+        cdef HookChain hooks
+        cdef WSListener listener = self.listener
+        cdef uint8_t opcode = raw.first & WL_OPCODE_MASK
+        transport.frames_in += 1
+        transport.bytes_in += raw.size
+        frame = new_frame(block, <char *>raw.payload, raw.payload_size, raw.first)
+        frame.tail_size = tail_size
+        frame.last_in_buffer = last
+        try:
+            if opcode & WL_OPCODE_CONTROL and opcode == WL_OP_CLOSE:
+                transport.close_received(frame)
+            hooks = transport.hooks
+            if hooks is not None and hooks.opcodes >> opcode & 1:
+                frame = hooks.on_frame(transport, frame)
+                if frame is None or transport.wr_closed:
+                    return 0
+                opcode = frame.first & WL_OPCODE_MASK
+            if opcode == WL_OP_PING and self.config.enable_auto_pong:
+                return self.answer_ping(transport, frame)
+            if self.py_on_frames is not None:
+                if self.rd_frames is None:
+                    self.rd_frames = []
+                self.rd_frames.append(frame)
+            elif self.frame_call == CALL_PYTHON:
+                self.py_on_frame(transport, frame)
+            elif self.frame_call == CALL_VTABLE:
+                listener.on_ws_frame(transport, frame)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:
+            if self.rd_frames is not None:
+                self.deliver_frames(transport)    # they came before
+            self.frame_callback_error(transport, exc, "on_ws_frame")
+        return 0
+
+    cdef int deliver_frames(self, WSTransport transport) except -1:
+        frames = self.rd_frames
+        self.rd_frames = None
+        if self.py_on_frames is None or transport.wr_closed:
+            return 0
+        try:
+            self.py_on_frames(transport, frames)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:
+            self.frame_callback_error(transport, exc, "on_ws_frames")
+        return 0
+
+    cdef int answer_ping(self, WSTransport transport, WSFrame frame) except -1:
+        """RFC 6455 section 5.5.3: the PONG carries what the PING carried."""
+        return transport.send_frame(
+            WL_BIT_FIN | WL_OP_PONG, <uint8_t *>frame.payload_ptr, frame.payload_size, None)
+
+    cdef int keep_rest(self, Block block, uint8_t *data, Py_ssize_t size) except -1:
+        """Keep the `size` bytes of a half frame. Its room grows with what has arrived, not with what it announces."""
+        cdef Py_ssize_t room
+        cdef Block own
+        if size == 0:
+            if self.rd_own is not None:
+                self.rd_own = None
+                self.rd_own_view = None
+            return 0
+        if block is self.rd_own and data == block.data and size < block.size:
+            return self.use_own(block, size)    # nothing was consumed and there is room left
+        room = max(2 * size, self.config.read_buffer_init_size, OWN_LEAST)
+        if self.reader.frame_size and self.reader.frame_size < <size_t>room:
+            room = max(<Py_ssize_t>self.reader.frame_size, size + 1)
+        own = self.shared.take_block(room)
+        memcpy(own.data, data, size)
+        return self.use_own(own, size)
+
+    cdef int use_own(self, Block block, Py_ssize_t used) except -1:
+        self.rd_own_view = None
+        self.rd_own = block
+        self.rd_own_used = used
+        block.window = used
+        self.rd_own_view = PyMemoryView_FromObject(block)
+        return 0
+
+    # ------------------------------------------------------------------ failing
+
+    cdef int protocol_error(self, WSTransport transport) except -1:
+        """The peer broke a rule: CLOSE with its code, then the end (RFC 6455 section 7.1.7)."""
+        cdef wl_error error = <wl_error>self.reader.error
+        cdef int code = wl_error_close_code(error)
+        text = wl_error_text(error).decode()
+        logger = self.config.logger
+        exc = WSProtocolError(WSCloseCode(code), text)
+        # To a server, clients that break the protocol are everyday: they must not fill the log.
+        (logger.warning if self.config.is_client_side else logger.info)("%r: %s", transport, text)
+        transport.set_reason(WSDisconnectKind.PROTOCOL_ERROR, text, exc)
+        if self.config.is_client_side and transport.exception is None:
+            transport.exception = exc
+        transport.close_with(code, text)
+        return 0
+
+    cdef int frame_callback_error(self, WSTransport transport, object exc, str where) except -1:
+        """The callback for frames raised: the one exception that may be survived, see disconnect_on_exception."""
+        if self.config.disconnect_on_exception or isinstance(exc, WSProtocolError):
+            return transport.callback_error(exc, where)
+        self.config.logger.error("%r: %s raised, the connection stays open", transport, where, exc_info=exc)
+        return 0
