@@ -58,6 +58,7 @@ async def echo(net: Net, server: Any, **kwargs: Any) -> None:
     """Small and large messages there and back. The server is asked for by name."""
     url = net.url(server).replace("127.0.0.1", "localhost")
     transport, listener = await net.connect(url, **kwargs)
+    assert transport.is_secure == net.tls  # of the WebSocket, whatever the way to the proxy
     for message in (b"", b"x", random_bytes(100_000), b"y"):
         transport.send(WSMsgType.BINARY, message)
     for size in (0, 1, 100_000, 1):
