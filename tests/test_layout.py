@@ -40,6 +40,7 @@ LAYERS = {
     "url": set(),
     "_handshake": {"upgrade", "url"},
     "extension": {"upgrade", "url", "_frame", "_transport"},  # the latter for annotations only
+    "negotiation": {"_transport", "extension", "upgrade"},  # the first for annotations only
     "_tuning": set(),
     "_linger": {"_transport"},  # for annotations only
     "_resets": set(),
@@ -58,11 +59,11 @@ LAYERS = {
     "_protocol": {"_hooks", "_listener", "_receiver", "_sender", "_transport", "_tuning", "closing"},
     "client": {
         *{"_connect", "_handshake", "_listener", "_options", "_protocol", "_sender", "_transport"},
-        *{"extension", "upgrade", "url"},
+        *{"extension", "negotiation", "upgrade", "url"},
     },
     "server": {
         *{"_connect", "_handshake", "_listener", "_options", "_protocol", "_sender", "_transport"},
-        *{"extension", "upgrade"},
+        *{"extension", "negotiation", "upgrade"},
     },
 }
 
@@ -108,6 +109,7 @@ def test_annotations_only_means_that() -> None:
         "upgrade": "_listener",
         "extension": "_transport",
         "_linger": "_transport",
+        "negotiation": "_transport",
     }
     for module, target in upward.items():
         tree = ast.parse((CORE / f"{module}.py").read_text())

@@ -96,7 +96,6 @@ def test_headers_are_lists_of_tokens(upgrade: str, connection: str) -> None:
         (GOOD + "Sec-WebSocket-Protocol: A\r\n", WSInvalidHeaderError, "Sec-WebSocket-Protocol", "A"),
         (GOOD + "Sec-WebSocket-Protocol: a, b\r\n", WSInvalidHeaderError, "Sec-WebSocket-Protocol", "a, b"),
         (GOOD + "Sec-WebSocket-Protocol: a\r\n" * 2, WSInvalidHeaderError, "Sec-WebSocket-Protocol", "a, a"),
-        (GOOD + "Sec-WebSocket-Extensions: x\r\n", WSInvalidHeaderError, "Sec-WebSocket-Extensions", "x"),
     ],
 )
 def test_a_101_that_is_wrong(head: str, kind: type[WSInvalidHeaderError], name: str, value: str | None) -> None:

@@ -20,7 +20,7 @@ from ws_core.errors import (
     WSMissingExtension,
     WSProtocolError,
 )
-from ws_core.extension import Extension, TransportHook, register_extension, registered_extensions
+from ws_core.extension import Extension, TransportHook, WSMessage, register_extension, registered_extensions
 from ws_core.server import WSServer, WSServerListenerFactory, ws_create_server
 from ws_core.stats import WSStats
 from ws_core.upgrade import WSHeadersLike, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
@@ -48,6 +48,7 @@ __all__ = [
     "WSListener",
     "WSListenerFactory",
     "WSLoggerLike",
+    "WSMessage",
     "WSMissingExtension",
     "WSMsgType",
     "WSParsedURL",

@@ -49,8 +49,9 @@ def broadcast(transports, int msg_type, message):
         if transport.wr_closed or transport.is_close_frame_sent:
             continue
         try:
-            if transport.is_client_side:
-                _send_masked(transport, first, payloads)
+            if transport.is_client_side or (
+                    transport.hooks is not None and transport.hooks.send_opcodes >> msg_type & 1):
+                _send_one_by_one(transport, first, payloads)
             else:
                 transport.send_built(frames, len(payloads))
             took += 1
@@ -96,7 +97,7 @@ cdef bytes _build(uint8_t first, list payloads):
     return frames
 
 
-cdef int _send_masked(WSTransport transport, uint8_t first, list payloads) except -1:
+cdef int _send_one_by_one(WSTransport transport, uint8_t first, list payloads) except -1:
     transport.wr_cork += 1
     try:
         for payload in payloads:

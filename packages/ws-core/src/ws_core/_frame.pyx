@@ -7,10 +7,11 @@
 
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
-from ws_core._buffer cimport ws_count_add, ws_count_sub
+from libc.string cimport memcpy
+from ws_core._buffer cimport new_block, ws_count_add, ws_count_sub
 from ws_core._wire cimport WL_BIT_FIN, WL_BIT_RSV1, WL_BIT_RSV2, WL_BIT_RSV3, WL_OP_CLOSE, WL_OPCODE_MASK
 
 from ws_core.enums import WSCloseCode, WSMsgType
@@ -72,6 +73,32 @@ cdef class WSFrame:
     def rsv3(self):
         """Third reserved bit."""
         return (self.first & WL_BIT_RSV3) != 0
+
+    def replace(self, *, payload=None, msg_type=None, fin=None, rsv1=None, rsv2=None, rsv3=None):
+        """
+        Another frame, for a :meth:`TransportHook.on_frame` to pass on: like this one but for what is given.
+
+        :param payload: bytes-like, copied; None: this frame's
+        """
+        cdef Block block
+        cdef WSFrame frame
+        cdef uint8_t first = self.first
+        if msg_type is not None:
+            first = <uint8_t>(first & ~WL_OPCODE_MASK | <int>WSMsgType(msg_type))
+        for bit, value in (
+                (WL_BIT_FIN, fin), (WL_BIT_RSV1, rsv1), (WL_BIT_RSV2, rsv2), (WL_BIT_RSV3, rsv3)):
+            if value is not None:
+                first = <uint8_t>(first | bit if value else first & ~bit)
+        if payload is None and self._block is not None:
+            frame = new_frame(self._block, self.payload_ptr, self.payload_size, first)
+        else:
+            payload = bytes(memoryview(self if payload is None else payload))
+            block = new_block(len(payload))
+            memcpy(block.data, PyBytes_AS_STRING(payload), len(payload))
+            frame = new_frame(block, <char *>block.data, len(payload), first)
+        frame.tail_size = self.tail_size
+        frame.last_in_buffer = self.last_in_buffer
+        return frame
 
     cpdef bytes get_payload_as_bytes(self):
         """A copy of the payload."""

@@ -326,11 +326,6 @@ def check_response(
         raise _header_error(
             WSInvalidHeaderError, "Sec-WebSocket-Protocol", "chooses what we did not offer", raw, response
         )
-    extensions = headers.getall("Sec-WebSocket-Extensions", [])
-    if extensions:
-        raise _header_error(
-            WSInvalidHeaderError, "Sec-WebSocket-Extensions", "accepts what we did not offer", raw, response
-        )
     return response, chosen[0] if chosen else None
 
 

@@ -1,25 +1,33 @@
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 from ws_core._frame cimport WSFrame
+
+cdef extern from "Python.h":
+    ctypedef struct PyObject:
+        pass
 
 cdef enum hook_verdict:
     HOOK_PASS = 0        # the frame goes on as it is
     HOOK_CONSUME = 1     # nobody behind this hook sees the frame
     HOOK_REPLACE = 2     # *replacement goes on in its place
 
+# A message on its way to the wire. A hook that replaces the payload sets
+# `owner` to a new reference to whatever keeps it alive until it is framed.
+cdef struct Outgoing:
+    uint8_t first                    # fin, reserved bits, opcode
+    const uint8_t *payload
+    Py_ssize_t size
+    PyObject *owner                  # or NULL
+
 # What the core dispatches: C function pointers and a context. A callback that
 # a hook lacks is NULL and costs one test. Errors: -1 with an exception set.
 cdef struct HookCalls:
-    uint32_t opcodes     # bit n: on_frame wants to see frames of opcode n
+    uint32_t opcodes     # bit n: on_frame and on_send want to see opcode n
     int (*on_open)(void *context, object transport) except -1
     int (*on_frame)(void *context, object transport, WSFrame frame, PyObject **replacement) except -1
+    int (*on_send)(void *context, object transport, Outgoing *message) except -1
     int (*on_user_pong)(void *context, object transport) except -1
     int (*on_close)(void *context, object transport) except -1
     void (*release)(void *context) noexcept
-
-cdef extern from "Python.h":
-    ctypedef struct PyObject:
-        pass
-
 
 cdef class Hook:
     cdef:
@@ -30,9 +38,11 @@ cdef class Hook:
 cdef class HookChain:
     cdef:
         tuple hooks
-        readonly uint32_t opcodes      # what any hook of the chain wants to see
+        uint32_t opcodes               # what the on_frame of any hook of the chain wants to see
+        uint32_t send_opcodes          # the same of on_send
 
     cdef WSFrame on_frame(self, object transport, WSFrame frame)
+    cdef int on_send(self, object transport, Outgoing *message) except -1
     cdef int on_open(self, object transport) except -1
     cdef int on_user_pong(self, object transport) except -1
     cdef int on_close(self, object transport) except -1

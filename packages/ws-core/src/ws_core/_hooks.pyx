@@ -8,9 +8,14 @@
 # This file knows frames; it does not know transports beyond passing them on.
 
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
 
-from ws_core.extension import TransportHook
+from ws_core.enums import WSMsgType
+from ws_core.extension import TransportHook, WSMessage
+
+cdef extern from "Python.h":
+    void Py_XDECREF(PyObject *)
 
 
 @cython.final
@@ -31,7 +36,10 @@ cdef HookChain new_chain(list hooks):
     chain = <HookChain>HookChain.__new__(HookChain)
     chain.hooks = tuple(hooks)
     for hook in hooks:
-        chain.opcodes |= hook.calls.opcodes
+        if hook.calls.on_frame != NULL:
+            chain.opcodes |= hook.calls.opcodes
+        if hook.calls.on_send != NULL:
+            chain.send_opcodes |= hook.calls.opcodes
     return chain
 
 
@@ -45,7 +53,7 @@ cdef class HookChain:
         cdef PyObject *replacement
         cdef int verdict
         for hook in self.hooks:
-            if not hook.calls.opcodes >> (frame.first & 0x0F) & 1:
+            if hook.calls.on_frame == NULL or not hook.calls.opcodes >> (frame.first & 0x0F) & 1:
                 continue
             replacement = NULL
             verdict = hook.calls.on_frame(hook.context, transport, frame, &replacement)
@@ -55,6 +63,31 @@ cdef class HookChain:
                 frame = <WSFrame?><object>replacement
                 Py_DECREF(frame)
         return frame
+
+    cdef int on_send(self, object transport, Outgoing *message) except -1:
+        """What the hooks make of a message: HOOK_CONSUME if it is not to be sent. `message.owner` is the caller's."""
+        cdef Hook hook
+        cdef PyObject *owner
+        cdef int verdict
+        for hook in reversed(self.hooks):
+            if hook.calls.on_send == NULL or not hook.calls.opcodes >> (message.first & 0x0F) & 1:
+                continue
+            owner = message.owner
+            message.owner = NULL
+            try:
+                verdict = hook.calls.on_send(hook.context, transport, message)
+            except BaseException:
+                Py_XDECREF(owner)
+                raise
+            if message.owner == NULL and verdict != HOOK_CONSUME:
+                message.owner = owner     # the payload is the one that was
+            else:
+                Py_XDECREF(owner)
+            if verdict == HOOK_CONSUME:
+                return HOOK_CONSUME
+            if message.first & 0x08 and (message.size > 125 or not message.first & 0x80):
+                raise ValueError("a hook's on_send made a control frame that is fragmented or over 125 bytes")
+        return HOOK_PASS
 
     cdef int on_open(self, object transport) except -1:
         cdef Hook hook
@@ -108,6 +141,34 @@ cdef int _py_on_frame(void *context, object transport, WSFrame frame, PyObject *
     replacement[0] = <PyObject *>result
     return HOOK_REPLACE
 
+cdef int _py_on_send(void *context, object transport, Outgoing *message) except -1:
+    cdef uint8_t first = message.first
+    given = WSMessage(
+        WSMsgType(first & 0x0F), PyBytes_FromStringAndSize(<const char *>message.payload, message.size),
+        (first & 0x80) != 0, (first & 0x40) != 0, (first & 0x20) != 0, (first & 0x10) != 0)
+    result = (<object>context).on_send(transport, given)
+    if result is given:
+        return HOOK_PASS
+    if result is None:
+        return HOOK_CONSUME
+    if not isinstance(result, WSMessage) or not isinstance(result.payload, bytes):
+        raise TypeError(
+            f"{type(<object>context).__name__}.on_send must return a WSMessage whose payload is bytes, or None, "
+            f"not {result!r}"
+        )
+    opcode = WSMsgType(result.msg_type)
+    if opcode == WSMsgType.CLOSE or (opcode ^ first) & 0x08:
+        raise ValueError(f"{type(<object>context).__name__}.on_send must not turn a message into a {opcode.name}")
+    message.first = (
+        <uint8_t><int>opcode | (0x80 if result.fin else 0) | (0x40 if result.rsv1 else 0)
+        | (0x20 if result.rsv2 else 0) | (0x10 if result.rsv3 else 0))
+    payload = result.payload
+    Py_INCREF(payload)
+    message.owner = <PyObject *>payload
+    message.payload = <const uint8_t *>PyBytes_AS_STRING(payload)
+    message.size = PyBytes_GET_SIZE(payload)
+    return HOOK_REPLACE
+
 cdef int _py_on_user_pong(void *context, object transport) except -1:
     (<object>context).on_user_pong(transport)
     return 0
@@ -130,6 +191,9 @@ cdef Hook wrap_python_hook(object hook):
         wrapped.calls.on_open = _py_on_open
     if cls.on_frame is not TransportHook.on_frame:
         wrapped.calls.on_frame = _py_on_frame
+    if cls.on_send is not TransportHook.on_send:
+        wrapped.calls.on_send = _py_on_send
+    if wrapped.calls.on_frame != NULL or wrapped.calls.on_send != NULL:
         for opcode in hook.opcodes:
             wrapped.calls.opcodes |= <uint32_t>1 << (<int>opcode & 0x0F)
     if cls.on_user_pong is not TransportHook.on_user_pong:

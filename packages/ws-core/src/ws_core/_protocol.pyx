@@ -175,12 +175,11 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
 
     # ------------------------------------------------------------------ for the handshake
 
-    def opened(self, listener, request, response, subprotocol, bytes tail, hooks, *, is_secure=None,
-               int rsv=0, int transformed=0):
+    def opened(self, listener, request, response, subprotocol, bytes tail, hooks, *, is_secure=None, int rsv=0):
         """
         The upgrade is done. `tail`: what came behind it. `hooks`: TransportHooks in order. `is_secure`: whether the
         URL says so; None: as the transport is, which may be TLS to a proxy. `rsv`: reserved bits that negotiated
-        extensions own; `transformed`: those of them whose owner changes payloads.
+        extensions own, as in a frame's first byte.
         """
         cdef WSTransport transport = self.transport
         cdef HookChain chain
@@ -196,7 +195,7 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
         transport.subprotocol = subprotocol
         if is_secure is not None:
             transport.is_secure = is_secure
-        self.begin(listener, rsv, transformed)
+        self.begin(listener, rsv)
         try:
             if transport.hooks is not None:
                 chain = transport.hooks

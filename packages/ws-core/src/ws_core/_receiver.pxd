@@ -34,7 +34,7 @@ cdef class Receiver:
 
     cdef readonly WSTransport transport
 
-    cdef int begin(self, object listener, int rsv, int transformed) except -1
+    cdef int begin(self, object listener, int rsv) except -1
     cdef int end(self) except -1
     cdef int batch(self, Py_ssize_t nbytes) except -1
     cdef int busy_poll(self) except -1

@@ -170,8 +170,8 @@ cdef class Receiver:
         finally:
             self.in_batch = nested
 
-    cdef int begin(self, object listener, int rsv, int transformed) except -1:
-        """From here on what comes is frames, for `listener`. `rsv`, `transformed`: see WSProtocol.opened."""
+    cdef int begin(self, object listener, int rsv) except -1:
+        """From here on what comes is frames, for `listener`. `rsv`: see WSProtocol.opened."""
         self.listener = listener
         self.frame_call = how_to_call(self.listener, "on_ws_frame")
         if self.frame_call == CALL_PYTHON:
@@ -179,7 +179,7 @@ cdef class Receiver:
         self.py_on_frames = getattr(listener, "on_ws_frames", None)
         wl_reader_init(&self.reader, self.config.is_client_side, self.config.strict, self.config.max_frame_size)
         self.reader.allowed_rsv = <uint8_t>rsv
-        self.reader.transformed = <uint8_t>transformed
+        self.reader.transformed = <uint8_t>rsv    # whoever owns a bit changes what it marks: not text yet
         self.state = OPEN
         return 0
 
@@ -315,7 +315,7 @@ cdef class Receiver:
 
     cdef int answer_ping(self, WSTransport transport, WSFrame frame) except -1:
         """RFC 6455 section 5.5.3: the PONG carries what the PING carried."""
-        return transport.send_frame(
+        return transport.emit(
             WL_BIT_FIN | WL_OP_PONG, <uint8_t *>frame.payload_ptr, frame.payload_size, None)
 
     cdef int keep_rest(self, Block block, uint8_t *data, Py_ssize_t size) except -1:

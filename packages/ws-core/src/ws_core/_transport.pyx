@@ -6,15 +6,19 @@
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t, uint32_t
-from ws_core._hooks cimport Hook, new_chain, wrap_python_hook
+from ws_core._hooks cimport HOOK_CONSUME, Hook, HookChain, Outgoing, PyObject, new_chain, wrap_python_hook
 from ws_core._sender cimport Cork
 from ws_core._wire cimport (
-    WL_BIT_FIN, WL_BIT_RSV1, WL_BIT_RSV2, WL_BIT_RSV3, WL_HEADER_MAX, WL_OP_BINARY, WL_OP_CLOSE, WL_OP_PING,
-    WL_OP_PONG, WL_OPCODE_CONTROL, wl_header_size, wl_header_write, wl_mask, wl_mask_init,
+    WL_BIT_FIN, WL_BIT_RSV1, WL_BIT_RSV2, WL_BIT_RSV3, WL_CONTROL_PAYLOAD_MAX, WL_HEADER_MAX, WL_OP_BINARY,
+    WL_OP_CLOSE, WL_OP_PING, WL_OP_PONG, WL_OPCODE_CONTROL, WL_OPCODE_MASK, wl_header_size, wl_header_write, wl_mask,
+    wl_mask_init,
 )
 
 from ws_core.extension import find_service
 from ws_core.stats import WSStats
+
+cdef extern from "Python.h":
+    void Py_XDECREF(PyObject *)
 
 wl_mask_init()
 
@@ -126,11 +130,11 @@ cdef class WSTransport(Ending):
         if msg_size < 0:
             raise ValueError("msg_size must not be negative")
         if msg_type & WL_OPCODE_CONTROL:
-            return self.send_frame(first, payload, msg_size, None)    # checks the size; nothing to gain in place
+            return self.emit(first, payload, msg_size, None)    # checks the size; nothing to gain in place
         if self.wr_closed or self.is_close_frame_sent:
             return self.send_frame(first, payload, msg_size, None)
-        if self.wr_cork or not self.may_write_directly():
-            return self.send_frame(first, payload, msg_size, None)
+        if self.hooks is not None or self.wr_cork or not self.may_write_directly():
+            return self.emit(first, payload, msg_size, None)
         header_size = wl_header_size(msg_size, self.is_client_side)
         head = payload - header_size
         if self.is_client_side:
@@ -142,6 +146,33 @@ cdef class WSTransport(Ending):
         self.frames_out += 1
         self.bytes_out += header_size + msg_size
         return self.write_bytes(head, header_size + msg_size)
+
+    cdef int emit(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1:
+        cdef HookChain hooks = self.hooks
+        cdef Outgoing message
+        if hooks is None or not hooks.send_opcodes >> (first & WL_OPCODE_MASK) & 1:
+            return self.send_frame(first, payload, size, owner)
+        if self.wr_closed or self.is_close_frame_sent or (first & WL_OPCODE_MASK) == WL_OP_CLOSE:
+            return self.send_frame(first, payload, size, owner)
+        if first & WL_OPCODE_CONTROL and size > <Py_ssize_t>WL_CONTROL_PAYLOAD_MAX:
+            return self.send_frame(first, payload, size, owner)    # which says what is wrong
+        message.first = first
+        message.payload = payload
+        message.size = size
+        message.owner = NULL
+        try:
+            if hooks.on_send(self, &message) != HOOK_CONSUME:
+                if message.owner != NULL:
+                    held = <object>message.owner
+                    owner = held if type(held) is bytes else None
+                self.send_frame(message.first, message.payload, message.size, owner)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:
+            self.callback_error(exc, "a hook's on_send")
+        finally:
+            Py_XDECREF(message.owner)
+        return 0
 
     cpdef send_ping(self, message=None):
         """Send a PING. `message`: str or bytes-like, at most 125 bytes, else ValueError (RFC 6455 section 5.5.2)."""

@@ -21,6 +21,7 @@ from ws_core._sender import Config
 from ws_core._transport import WSTransport
 from ws_core.errors import WSHandshakeError, WSInvalidStatusError, WSInvalidURL
 from ws_core.extension import ActiveExtension, Extension, claim_options
+from ws_core.negotiation import Negotiation
 from ws_core.upgrade import WSHeadersLike, WSUpgradeRequest, WSUpgradeResponse, add_headers
 from ws_core.url import WSParsedURL, parse_url
 
@@ -210,10 +211,11 @@ class ClientHandshake:
         self._url = url
         self._factory = factory
         self._subprotocols = subprotocols
-        self._extensions = extensions
+        self._negotiation = Negotiation(extensions, True)
         self._key = new_key()
         self._reader = ResponseReader()
         self._request = build_request(url, self._key, headers, subprotocols, user_info)
+        self._negotiation.offer(self._request)
         self._done: asyncio.Future[tuple[WSTransport, WSListener]] = config.loop.create_future()
         self._protocol: WSProtocol | None = None
         self._transport: asyncio.Transport | None = None
@@ -285,16 +287,14 @@ class ClientHandshake:
             response, subprotocol = check_response(self._reader, self._key, self._subprotocols)
             if self._config.debug is not None:
                 self._config.debug("upgrade response %r", response)
+            negotiation = self._negotiation
+            negotiation.accept(self._request, response, self._reader.raw_header)
             # The factory's signature is its own; mypy cannot know which of the two it has.
             factory: Any = self._factory
             listener = factory(self._request, response) if _takes_two(factory) else factory()
             if not isinstance(listener, WSListener):
                 raise TypeError(f"ws_listener_factory must return a WSListener, not {listener!r}")
-            hooks = [
-                hook
-                for active in self._extensions
-                if (hook := active.extension.attach(protocol.transport, active.options)) is not None
-            ]
+            hooks = negotiation.attach(protocol.transport)
         except BaseException as exc:
             self._fail(exc)
             if not isinstance(exc, Exception):
@@ -303,5 +303,12 @@ class ClientHandshake:
         # Before on_ws_connected: a callback that raises ends a connection that ws_connect has returned.
         self._done.set_result((protocol.transport, listener))
         protocol.opened(
-            listener, self._request, response, subprotocol, self._reader.tail, hooks, is_secure=self._url.is_secure
+            listener,
+            self._request,
+            response,
+            subprotocol,
+            self._reader.tail,
+            hooks,
+            is_secure=self._url.is_secure,
+            rsv=negotiation.rsv,
         )

@@ -12,7 +12,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ws_core.enums import WSMsgType
 from ws_core.errors import WSMissingExtension
@@ -22,13 +22,25 @@ if TYPE_CHECKING:
     import socket
 
     from ws_core import WSFrame, WSTransport
+    from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
     from ws_core.url import WSParsedURL
 
-__all__ = ["Extension", "TransportHook", "register_extension", "registered_extensions"]
+__all__ = ["Extension", "TransportHook", "WSMessage", "register_extension", "registered_extensions"]
 
 ENTRY_POINT_GROUP = "ws_core.extensions"
 
 _logger = logging.getLogger("ws_core.extension")
+
+
+class WSMessage(NamedTuple):
+    """What is about to leave as one frame. ``message._replace(payload=...)`` makes another one."""
+
+    msg_type: int
+    payload: bytes
+    fin: bool = True
+    rsv1: bool = False
+    rsv2: bool = False
+    rsv3: bool = False
 
 
 class TransportHook:
@@ -41,7 +53,7 @@ class TransportHook:
 
     __slots__ = ()  # so that a subclass may do without a __dict__: there is a hook for each connection
 
-    #: The message types that on_frame wants to see.
+    #: The message types that on_frame and on_send want to see.
     opcodes: Iterable[int] = frozenset(WSMsgType)
 
     def on_open(self, transport: WSTransport) -> None:
@@ -50,6 +62,16 @@ class TransportHook:
     def on_frame(self, transport: WSTransport, frame: WSFrame) -> WSFrame | None:
         """A frame of one of `opcodes` has come: return it to pass it on, another WSFrame, or None to consume it."""
         return frame
+
+    def on_send(self, transport: WSTransport, message: WSMessage) -> WSMessage | None:
+        """
+        A message of one of `opcodes` is about to be framed: return it to pass it on, another :class:`WSMessage` to send
+        that instead, or None to send nothing.
+
+        The last hook is asked first, the reverse of on_frame. PONGs that core answers with pass here, too; CLOSE frames
+        do not. What a hook sends itself passes all hooks.
+        """
+        return message
 
     def on_user_pong(self, transport: WSTransport) -> None:
         """``transport.notify_user_specific_pong_received()`` was called."""
@@ -89,6 +111,29 @@ class Extension:
         Whatever it raises ends ws_connect as it is; then, or if it is cancelled, it must leave nothing open.
         """
         return None
+
+    def offer(self, request: WSUpgradeRequest, options: dict[str, Any]) -> None:
+        """
+        Client: the upgrade request is about to be sent; ``request.headers`` may be added to.
+
+        An extension of the protocol adds its offer: ``request.headers.add("Sec-WebSocket-Extensions",
+        format_extension("name", {...}))``, see :mod:`ws_core.negotiation`. Called anew for each redirect.
+        """
+
+    def accept(self, request: WSUpgradeRequest, response: WSUpgradeResponse, options: dict[str, Any]) -> Iterable[int]:
+        """
+        Both sides: the upgrade is being agreed on. Returns the reserved bits (1, 2, 3) that this extension owns on this
+        connection from now on (RFC 6455 section 9); frames may carry no other ones.
+
+        On a server `response` is the 101 that will be sent: what is accepted of the request's offers is added to its
+        headers. On a client it is the server's answer. ``options["is_client_side"]`` says which. `options` is this
+        connection's own copy, which :meth:`attach` gets, too: what was agreed on may be kept there.
+
+        A message whose first frame has an owned bit is not checked for UTF-8: it is not text yet. Raise
+        :class:`WSHandshakeError` for an offer or an answer that cannot be: the client's ws_connect raises it, the
+        server answers 400. Any other exception: ws_connect raises it, the server logs it and answers 500.
+        """
+        return ()
 
     def attach(self, transport: WSTransport, options: dict[str, Any]) -> TransportHook | None:
         """The upgrade is done: a hook for this connection, or None."""

@@ -24,7 +24,9 @@ from ws_core._protocol import WSProtocol
 from ws_core._sender import Config
 from ws_core._transport import WSTransport
 from ws_core.enums import WSCloseCode
-from ws_core.extension import ActiveExtension, Extension, claim_options
+from ws_core.errors import WSHandshakeError
+from ws_core.extension import ActiveExtension, Extension, TransportHook, claim_options
+from ws_core.negotiation import Negotiation
 from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, copy_response
 
 _FactoryResult = WSListener | WSUpgradeResponseWithListener | None
@@ -417,13 +419,16 @@ class ServerHandshake:
             if subprotocol is not None:
                 response.headers["Sec-WebSocket-Protocol"] = subprotocol
         transport = protocol.transport
+        hooks: list[TransportHook] = []
+        rsv = 0
         try:
+            if settings.extensions:
+                negotiation = Negotiation(settings.extensions, False)
+                negotiation.accept(request, response)
+                hooks, rsv = negotiation.attach(transport), negotiation.rsv
             answer = response.to_bytes()
-            hooks = [
-                hook
-                for active in settings.extensions
-                if (hook := active.extension.attach(transport, active.options)) is not None
-            ]
+        except WSHandshakeError as exc:
+            raise HTTPProblem(400, str(exc)) from exc
         except Exception:
             self._failed("the upgrade cannot be answered")
             return
@@ -438,7 +443,7 @@ class ServerHandshake:
         tail = self._reader.tail
         self._reader = None
         self._transport.write(answer)
-        protocol.opened(listener, request, response, subprotocol, tail, hooks)
+        protocol.opened(listener, request, response, subprotocol, tail, hooks, rsv=rsv)
 
     # ------------------------------------------------------------- refusals
 

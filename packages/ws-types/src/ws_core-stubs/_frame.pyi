@@ -1,5 +1,7 @@
 from typing import NoReturn, final
 
+from typing_extensions import Buffer
+
 from ws_core.enums import WSCloseCode, WSMsgType
 
 @final
@@ -21,6 +23,16 @@ class WSFrame:
     def tail_size(self) -> int: ...
     @property
     def last_in_buffer(self) -> bool: ...
+    def replace(
+        self,
+        *,
+        payload: Buffer | None = None,
+        msg_type: int | None = None,
+        fin: bool | None = None,
+        rsv1: bool | None = None,
+        rsv2: bool | None = None,
+        rsv3: bool | None = None,
+    ) -> WSFrame: ...
     def get_payload_as_bytes(self) -> bytes: ...
     def get_payload_as_utf8_text(self) -> str: ...
     def get_payload_as_ascii_text(self) -> str: ...

@@ -48,8 +48,8 @@ static wl_error check_first(const wl_reader *reader, uint8_t first)
     if (opcode & WL_OPCODE_CONTROL) {
         if (!(first & WL_BIT_FIN))
             return WL_E_CONTROL_FRAGMENTED;
-        if (reader->strict && (first & WL_BITS_RSV & (uint8_t)~reader->allowed_rsv))
-            return WL_E_RESERVED_BITS;
+        if (reader->strict && (first & WL_BITS_RSV))
+            return WL_E_RESERVED_BITS; /* extensions change messages, not control frames */
         return WL_OK;
     }
     if (!reader->strict)
