@@ -103,7 +103,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside the peers: `-- rtt`, `-- pipelined`, `-- feed`, `-- idle`."""
+    """Measure beside the peers: `-- rtt`, `-- busy`, `-- pipelined`, `-- feed`, `-- idle`."""
     install_family(session, "-r", "benchmarks/requirements.txt")
     for name in session.posargs[:1] or ("rtt", "pipelined", "feed", "idle"):
         session.run("python", "-m", "benchmarks", name, *session.posargs[1:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 
-from benchmarks.harness.children import Answer, Child, Family
+from benchmarks.harness.children import Answer, Child, Cores, Family
 from benchmarks.harness.contenders import Contender
 from benchmarks.harness.rounds import Lane
 
@@ -43,6 +43,25 @@ class Servers:
             self._driver.ask(f"check {number} {size}")
             run = functools.partial(_run, self._driver, number, size, length, child.pid)
             lanes[contender] = Lane(contender.label, run, "watched", length)
+        return lanes
+
+
+class Pairs:
+    """Every contender's client, each with a server of its own kind on the other core."""
+
+    def __init__(self, family: Family, cores: Cores, contenders: Iterable[Contender]):
+        self._pairs = {}
+        for each in contenders:
+            server = family.measured("server", each.library, each.loop)
+            server.pin(cores.peer)
+            self._pairs[each] = (family.measured("client", each.library, each.loop), server.greeting["port"])
+
+    def lanes(self, mode: str, size: int, length: int = 1) -> dict[Contender, Lane]:
+        lanes = {}
+        for contender, (client, port) in self._pairs.items():
+            number = client.ask(f"connect {port} {mode}")["id"]
+            run = functools.partial(_run, client, number, size, length, 0)
+            lanes[contender] = Lane(contender.label, run, "cpu", length)
         return lanes
 
 

@@ -21,6 +21,8 @@ from benchmarks.peers.meter import Meter
 MODULES = {
     "ws_core": ("callbacks", {}),
     "picows": ("callbacks", {}),
+    "ws_core+busy20": ("callbacks", {"busy_poll_us": 20}),
+    "ws_core+busy100": ("callbacks", {"busy_poll_us": 100}),
     "ws_core+loop": ("callbacks", {"use_aiofastnet": False}),
     "picows+loop": ("callbacks", {"use_aiofastnet": False}),
     "websockets": ("websockets_peer", {}),
