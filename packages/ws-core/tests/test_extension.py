@@ -323,3 +323,21 @@ async def test_what_is_no_hook(one_net: Net) -> None:
             listener.transport.add_hook(wrong)
     with pytest.raises(ValueError, match="not attached"):
         listener.transport.remove_hook(None)
+
+
+async def test_attach_may_send(net: Net) -> None:
+    """What it sends stands behind the upgrade."""
+
+    class Greeting(Extension):
+        name = "greeting"
+
+        def attach(self, transport: WSTransport, options: dict[str, Any]) -> None:
+            transport.send(WSMsgType.TEXT, "welcome")
+
+    listener = Recorder()
+    peer = await net.raw(await net.serve(lambda request: listener, extensions=[Greeting()]))
+    listener.transport.send(WSMsgType.TEXT, "and more")
+    assert [await peer.frame() for _ in range(2)] == [(0x81, b"welcome"), (0x81, b"and more")]
+    server = await net.serve()
+    _, client = await net.connect(server, extensions=[Greeting()])
+    assert (await client.frame()).get_payload_as_bytes() == b"welcome"

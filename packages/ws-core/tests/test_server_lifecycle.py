@@ -476,3 +476,24 @@ async def test_shutdown_is_told_of_by_its_disconnect_reason(one_net: Net) -> Non
     await within(server.shutdown())
     reason: Any = made.transport.disconnect_reason
     assert reason.kind in (ws_core.WSDisconnectKind.LOCAL, ws_core.WSDisconnectKind.PEER)
+
+
+async def test_a_factory_that_ends_with_the_shutdown_opens_nothing(net: Net) -> None:
+    """shutdown() returns when every connection has ended: none may begin after it."""
+    gate, listener = asyncio.Event(), Recorder()
+    asked = asyncio.Event()
+
+    async def factory(request: WSUpgradeRequest) -> Recorder:
+        asked.set()
+        await gate.wait()
+        return listener
+
+    server = await net.serve(factory)
+    peer = await net.raw(server, upgrade=False)
+    await peer.send(request_bytes())
+    await within(asked.wait())
+    gate.set()
+    await server.shutdown()  # not in a task of its own: it must come before the factory's next step
+    assert b"101" not in await peer.rest()
+    assert listener.events == []
+    assert not server.connections

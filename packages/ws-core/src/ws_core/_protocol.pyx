@@ -60,6 +60,7 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
         transport.is_client_side = self.config.is_client_side
         self.over_tls = transport.is_secure = underlying.get_extra_info("sslcontext") is not None
         transport.wr_fd = -1
+        transport.wr_cork = 1    # until opened(): what an extension's attach() sends stays behind the upgrade
         # Elsewhere writelines() joins its parts, or forgets to pause its protocol (CPython gh-127655).
         transport.wr_in_parts = type(underlying).__module__.startswith("uvloop.")
         transport.wr_backlogged = True    # the handshake writes past us: look before the first send
@@ -196,6 +197,7 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
         if is_secure is not None:
             transport.is_secure = is_secure
         self.begin(listener, rsv)
+        transport.uncork()
         try:
             if transport.hooks is not None:
                 chain = transport.hooks

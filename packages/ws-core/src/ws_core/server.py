@@ -319,7 +319,8 @@ class ServerHandshake:
         self._transport = None
 
     def abort(self) -> None:
-        """The server shuts down."""
+        """The server shuts down. A factory that still thinks is not listened to any more."""
+        self._answered = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -363,7 +364,7 @@ class ServerHandshake:
             return
         finally:
             self._task = None
-        if self._transport is None:
+        if self._transport is None or self._answered:
             return
         try:
             # Again: others may have come while the factory was thinking.
