@@ -315,7 +315,10 @@ cdef class Receiver:
 
     cdef int answer_ping(self, WSTransport transport, WSFrame frame) except -1:
         """RFC 6455 section 5.5.3: the PONG carries what the PING carried."""
-        return transport.emit(
+        if transport.wr_hooked:
+            return transport.emit(
+                WL_BIT_FIN | WL_OP_PONG, <uint8_t *>frame.payload_ptr, frame.payload_size, None)
+        return transport.send_frame(
             WL_BIT_FIN | WL_OP_PONG, <uint8_t *>frame.payload_ptr, frame.payload_size, None)
 
     cdef int keep_rest(self, Block block, uint8_t *data, Py_ssize_t size) except -1:

@@ -28,6 +28,7 @@ cdef class Sender:
         unsigned long thread_id            # of the loop
         int wr_fd                          # for send(2); -1: only through underlying_transport
         bint wr_in_parts                   # writelines() of the underlying transport copies nothing, and is atomic
+        bint wr_hooked                     # some hook has an on_send: see emit()
         bint wr_backlogged                 # bytes were handed over that may still wait there
         bint wr_closed                     # nothing can be sent any more
         bint wr_paused                     # between pause_writing and resume_writing

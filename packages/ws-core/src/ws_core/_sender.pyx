@@ -88,6 +88,12 @@ cdef class Config:
         self.shared = loop_state(loop)
 
 
+cdef inline int _send(Sender self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1:
+    if self.wr_hooked:
+        return self.emit(first, payload, size, owner)
+    return self.send_frame(first, payload, size, owner)
+
+
 @cython.no_gc_clear
 cdef class Sender:
     """What WSTransport is made on: it sends frames. Internal."""
@@ -109,12 +115,12 @@ cdef class Sender:
         cdef Py_ssize_t size
         cdef const char *data
         if PyBytes_CheckExact(message):
-            return self.emit(first, <uint8_t *>PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), message)
+            return _send(self, first, <uint8_t *>PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), message)
         if isinstance(message, str):
             data = PyUnicode_AsUTF8AndSize(message, &size)
-            return self.emit(first, <const uint8_t *>data, size, None)
+            return _send(self, first, <const uint8_t *>data, size, None)
         if message is None:
-            return self.emit(first, NULL, 0, None)
+            return _send(self, first, NULL, 0, None)
         # The export keeps the memory where it is, whatever a callback does to the object.
         try:
             PyObject_GetBuffer(message, &view, PyBUF_SIMPLE)
@@ -123,12 +129,12 @@ cdef class Sender:
                 f"a message must be str, None or a contiguous bytes-like object, not {type(message).__name__}"
             ) from exc
         try:
-            return self.emit(first, <uint8_t *>view.buf, view.len, None)
+            return _send(self, first, <uint8_t *>view.buf, view.len, None)
         finally:
             PyBuffer_Release(&view)
 
     cdef int emit(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1:
-        """send_frame, unless somebody wants to see the message before: WSTransport asks its hooks."""
+        """send_frame for a connection that is `wr_hooked`: WSTransport asks its hooks first."""
         return self.send_frame(first, payload, size, owner)
 
     cdef int send_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1:

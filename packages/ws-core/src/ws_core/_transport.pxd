@@ -27,3 +27,4 @@ cdef class WSTransport(Ending):
     cpdef send_ping(self, message=*)
     cpdef send_pong(self, message=*)
     cpdef notify_user_specific_pong_received(self)
+    cdef int _use_hooks(self, list hooks) except -1

@@ -133,7 +133,7 @@ cdef class WSTransport(Ending):
             return self.emit(first, payload, msg_size, None)    # checks the size; nothing to gain in place
         if self.wr_closed or self.is_close_frame_sent:
             return self.send_frame(first, payload, msg_size, None)
-        if self.hooks is not None or self.wr_cork or not self.may_write_directly():
+        if self.wr_hooked or self.wr_cork or not self.may_write_directly():
             return self.emit(first, payload, msg_size, None)
         header_size = wl_header_size(msg_size, self.is_client_side)
         head = payload - header_size
@@ -226,7 +226,12 @@ cdef class WSTransport(Ending):
         if self.finished:
             raise RuntimeError("the connection is gone")
         wrapped = wrap_python_hook(hook)
-        self.hooks = new_chain(([] if self.hooks is None else list(self.hooks.hooks)) + [wrapped])
+        self._use_hooks(([] if self.hooks is None else list(self.hooks.hooks)) + [wrapped])
+
+    cdef int _use_hooks(self, list hooks) except -1:
+        self.hooks = new_chain(hooks)
+        self.wr_hooked = self.hooks is not None and self.hooks.send_opcodes != 0
+        return 0
 
     def remove_hook(self, hook):
         """Detach a hook; ValueError if it is not attached. Its on_close is not called any more."""
@@ -238,7 +243,7 @@ cdef class WSTransport(Ending):
                 left.append(link)
         if self.hooks is None or len(left) == len(self.hooks.hooks):
             raise ValueError(f"{hook!r} is not attached")
-        self.hooks = new_chain(left)
+        self._use_hooks(left)
 
     @property
     def user_data(self):
