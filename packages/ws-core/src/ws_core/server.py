@@ -172,6 +172,7 @@ class WSServer:
     def __init__(self, server: asyncio.Server, settings: _Settings) -> None:
         self._server = server
         self._settings = settings
+        self._forever: asyncio.Future[None] | None = None
 
     @property
     def connections(self) -> frozenset[WSTransport]:
@@ -196,11 +197,27 @@ class WSServer:
         await self._server.start_serving()
 
     async def serve_forever(self) -> None:
-        """Accept connections until cancelled; then stop listening."""
-        await self._server.serve_forever()
+        """
+        Accept connections until cancelled, or until :meth:`close`, which cancels it; then stop listening.
+
+        It does not wait for the connections, as asyncio's does: inside ``async with server``, the shutdown follows.
+        """
+        if self._forever is not None:
+            raise RuntimeError("serve_forever() runs already")
+        if not self.sockets:
+            raise RuntimeError("the server is closed")
+        self._forever = self.get_loop().create_future()
+        try:
+            await self.start_serving()
+            await self._forever
+        finally:
+            self._forever = None
+            self.close()
 
     def close(self) -> None:
         """Stop listening. Open connections go on: see :meth:`shutdown`."""
+        if self._forever is not None:
+            self._forever.cancel()
         self._server.close()
 
     async def wait_closed(self) -> None:
@@ -232,7 +249,7 @@ class WSServer:
         Returns when every on_ws_disconnected has returned.
         """
         self._settings.shutting_down = True
-        self._server.close()
+        self.close()
         self._drop_pending()
         await asyncio.gather(*(transport.close(code, message, timeout) for transport in self.connections))
 
