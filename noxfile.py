@@ -90,7 +90,8 @@ def lint(session: nox.Session) -> None:
     session.install("-q", "ruff==0.17.6", "cython-lint==0.22.1")
     session.run("ruff", "check", *session.posargs, *PURE_SOURCES)
     session.run("ruff", "format", *([] if "--fix" in session.posargs else ["--check"]), *PURE_SOURCES)
-    sources = [str(path) for path in Path("packages/ws-core/src").rglob("*.p[yx][xd]")]
+    folders = (Path("packages/ws-core/src"), Path("examples"))
+    sources = [str(path) for folder in folders for path in folder.rglob("*.p[yx][xd]")]
     session.run("cython-lint", "--max-line-length=120", *sources)
 
 

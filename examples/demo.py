@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import inspect
 import pathlib
@@ -17,7 +18,6 @@ import uvloop
 from ws_core import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 SIZES = {"32 B": 32, "1 KiB": 1024, "64 KiB": 64 * 1024}
-SECONDS = 1.5
 
 
 class Client(WSListener):
@@ -38,14 +38,17 @@ class Client(WSListener):
         self.ping(transport) if now < self.end else transport.disconnect()
 
 
-async def measure(url: str, context: ssl.SSLContext | None, size: int) -> list[float]:
-    transport, client = await ws_connect(lambda: Client(b"x" * size, SECONDS), url, ssl_context=context)
+async def measure(url: str, context: ssl.SSLContext | None, size: int, seconds: float) -> list[float]:
+    transport, client = await ws_connect(lambda: Client(b"x" * size, seconds), url, ssl_context=context)
     await transport.wait_disconnected()
     assert isinstance(client, Client)
     return sorted(client.times)
 
 
 async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=1.5, help="how long each row is measured")
+    args = parser.parse_args()
     authority = trustme.CA()
     context = ssl.create_default_context()
     authority.configure_trust(context)
@@ -62,7 +65,7 @@ async def main() -> None:
                     port = int(server.stdout.readline().split()[-1])
                     for name, size in SIZES.items():
                         url = f"{scheme}://127.0.0.1:{port}/"
-                        times = await measure(url, context if scheme == "wss" else None, size)
+                        times = await measure(url, context if scheme == "wss" else None, size, args.seconds)
                         p50, p99 = times[len(times) // 2] * 1e6, times[len(times) * 99 // 100] * 1e6
                         rate = len(times) / sum(times)
                         print(f"{scheme:6}{name:>8}{len(times):>10,}{p50:>9.1f} us{p99:>9.1f} us{rate:>14,.0f}")

@@ -1,0 +1,5 @@
+from ws_core import WSListener
+
+class FastEcho(WSListener):
+    @property
+    def total_size(self) -> int: ...

@@ -1,0 +1,185 @@
+"""Examples that serve until Ctrl-C: the test is their client, and is connected when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from example import Example, output_of, run_example
+
+from harness import Net, RawPeer, Recorder, certificate_authority, request_bytes, within
+from ws_core import WSCloseCode, WSFrame, WSInvalidStatusError, WSMsgType, WSTransport
+
+
+class Guest(Recorder):
+    """Answers a CLOSE."""
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        super().on_ws_frame(transport, frame)
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code(), frame.get_close_message())
+            transport.disconnect()
+
+    def say(self, text: str) -> None:
+        assert self.transport is not None
+        self.transport.send(WSMsgType.TEXT, text)
+
+    async def text(self) -> str:
+        frame = await self.frame()
+        assert frame.msg_type == WSMsgType.TEXT
+        return str(frame.get_payload_as_utf8_text())
+
+    async def goodbye(self) -> WSCloseCode | int:
+        """The code that the server closes with."""
+        code: WSCloseCode | int = (await self.frame()).get_close_code()
+        await self.event("disconnected")
+        return code
+
+
+async def guest_of(net: Net, port: int) -> Guest:
+    _, guest = await net.connect(port, Guest)
+    assert isinstance(guest, Guest)
+    return guest
+
+
+async def check_echo(net: Net, example: Example, port: int) -> None:
+    guest = await guest_of(net, port)
+    for message in ("", "hällo", "x" * 100_000):
+        guest.say(message)
+        assert await guest.text() == message
+    await example_says_goodbye(example, guest)
+
+
+async def example_says_goodbye(example: Example, *guests: Guest) -> list[str]:
+    """Ctrl-C reaches the clients as a CLOSE; returns what the example still had to print."""
+    lines = await example.interrupt()
+    for guest in guests:
+        # Python 3.10 raises KeyboardInterrupt wherever it is just then. If that is a callback, its connection is lost.
+        if sys.version_info >= (3, 11):
+            assert await guest.goodbye() == WSCloseCode.GOING_AWAY
+        await guest.event("disconnected")
+    return lines
+
+
+async def test_echo_server(one_net: Net) -> None:
+    async with run_example("echo_server.py", "--port", 0) as example:
+        await check_echo(one_net, example, await example.port())
+
+
+async def test_echo_server_over_tls(tmp_path: Path) -> None:
+    pem = str(tmp_path / "chain.pem")
+    certificate_authority().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(pem)
+    async with run_example("echo_server.py", "--port", 0, "--cert", pem) as example:
+        await check_echo(Net(tls=True, fast=True), example, await example.port())
+
+
+async def test_echo_threads(one_net: Net) -> None:
+    guests, names = [], set()
+    async with run_example("echo_threads.py", "--port", 0, "--threads", 2) as example:
+        port = await example.port()
+        for _ in range(200):  # the kernel deals them out by chance
+            guests.append(await guest_of(one_net, port))
+            guests[-1].say("hello")
+            assert await guests[-1].text() == "hello"
+            names.add(await example.line())
+            if len(names) == 2:
+                break
+        assert names == {"thread 0 has a connection", "thread 1 has a connection"}
+        assert await example_says_goodbye(example, *guests) == []
+
+
+async def test_async_callbacks(one_net: Net) -> None:
+    if sys.version_info < (3, 12):
+        assert await output_of("async_callbacks.py") == ["eager tasks need Python 3.12 or newer"]
+        return
+    async with run_example("async_callbacks.py", "--port", 0) as example:
+        port = await example.port()
+        guest, other = await guest_of(one_net, port), await guest_of(one_net, port)
+        assert guest.transport is not None
+        with guest.transport.cork():  # in one read, so it is known which of them waits for the other
+            guest.say("coffee")
+            guest.say("tea")
+        assert await guest.text() == "tea: 33.33"
+        assert await guest.text() == "coffee: 16.67"
+        guest.say("coffee")
+        assert await guest.text() == "coffee: 16.67"
+        guest.say("")  # raises, when the answer has been waited for
+        assert await guest.goodbye() == WSCloseCode.INTERNAL_ERROR
+        other.say("a handler that is cancelled by the end of its connection")
+        assert other.transport is not None
+        other.transport.send_close()
+        await other.event("disconnected")
+        assert await example.interrupt(log="ZeroDivisionError") == []
+
+
+async def test_broadcast(one_net: Net) -> None:
+    async with run_example("broadcast.py", "--port", 0) as example:
+        port = await example.port()
+        first = await guest_of(one_net, port)
+        assert await first.text() == "1 in the room"
+        second = await guest_of(one_net, port)
+        assert await first.text() == await second.text() == "2 in the room"
+        first.say("hällo")
+        assert await first.text() == await second.text() == "hällo"
+        assert await example.line() == "6 bytes to 2 members"
+        assert second.transport is not None
+        second.transport.send_close()
+        assert await first.text() == "1 in the room"
+        assert await example_says_goodbye(example, first) == []
+
+
+async def http(port: int, path: str, method: str = "GET") -> bytes:
+    """The answer to a request that asks for no upgrade."""
+    reader, writer = await within(asyncio.open_connection("127.0.0.1", port))
+    peer = RawPeer(reader, writer)
+    no_upgrade = dict.fromkeys(("Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version"))
+    await peer.send(request_bytes(path, no_upgrade, method))
+    try:
+        return await peer.rest()
+    finally:
+        peer.close()
+
+
+async def test_health_check(one_net: Net) -> None:
+    async with run_example("health_check.py", "--port", 0) as example:
+        port = await example.port()
+        guest = await guest_of(one_net, port)
+        answer = await http(port, "/health?verbose")
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.endswith(b"\r\n\r\nok, 1 connections\n")
+        assert (await http(port, "/health", "HEAD")).endswith(b"\r\n\r\n")
+        assert (await http(port, "/nothing")).startswith(b"HTTP/1.1 404 ")
+        with pytest.raises(WSInvalidStatusError, match="401"):
+            await one_net.connect(one_net.url(port, "/members"))
+        _, member = await one_net.connect(f"ws://me:secret@127.0.0.1:{port}/members", Guest)
+        member.say("hello")
+        assert await member.text() == "hello"
+        assert await example_says_goodbye(example, guest, member) == []
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+async def test_graceful_shutdown(one_net: Net, sent: signal.Signals) -> None:
+    async with run_example("graceful_shutdown.py", "--port", 0, "--patience", 0.1) as example:
+        port = await example.port()
+        leaving, staying = await guest_of(one_net, port), await guest_of(one_net, port)
+        _, deaf = await one_net.connect(port)  # never answers a CLOSE
+        staying.say("hello")
+        assert await staying.text() == "hello"
+
+        assert leaving.transport is not None
+        leaving.transport.send_close(4001, "enough")
+        assert await leaving.goodbye() == 4001
+        assert await example.line() == "a connection ended, peer: the peer sent CLOSE 4001 enough"
+
+        first, *ended = await example.interrupt(sent)
+        assert first == "closing 2 connections"
+        assert sorted(ended) == [
+            "a connection ended, local: the peer answered the CLOSE of this side",
+            "a connection ended, timeout: the closing handshake took longer than 0.1 seconds",
+        ]
+        for guest in (staying, deaf):
+            closing = await guest.frame()
+            assert (closing.get_close_code(), closing.get_close_reason()) == (1001, "back in a minute")
