@@ -48,7 +48,7 @@ async def main() -> None:
     )
     print(f"listening on port {server.sockets[0].getsockname()[1]}", flush=True)
     async with server:
-        await asyncio.Event().wait()  # until Ctrl-C
+        await server.serve_forever()
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ async def main() -> None:
     server = await ws_create_server(lambda request: Echo(), args.host, args.port, ssl=context)
     print(f"listening on port {server.sockets[0].getsockname()[1]}", flush=True)
     async with server:
-        await asyncio.Event().wait()  # until Ctrl-C
+        await server.serve_forever()
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ async def main() -> None:
     site.server = await ws_create_server(site.answer, args.host, args.port)
     print(f"listening on port {site.server.sockets[0].getsockname()[1]}", flush=True)
     async with site.server:
-        await asyncio.Event().wait()  # until Ctrl-C
+        await site.server.serve_forever()
 
 
 if __name__ == "__main__":
