@@ -15,9 +15,11 @@ import pytest
 
 from harness import frame_bytes
 from ws_core import WSDisconnectKind, WSFrame, WSMsgType, WSTransport
-from ws_core.testing import Pieces, Recorder, connected_pair
+from ws_core.testing import Pieces, Recorder, Wire, connected_pair
 
-pytestmark = pytest.mark.usefixtures("loop_name")
+# Where no loop can make a difference, asyncio alone has to do: there are thousands of cuts.
+both_loops = pytest.mark.usefixtures("loop_name")
+both_sides = pytest.mark.parametrize("side", ["server", "client"])
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = WSMsgType
 MASK = b"\xa1\x02\x0f\xff"
@@ -180,9 +182,7 @@ def expected_answers(case: Case) -> list[tuple[int, bytes]]:
     return answers
 
 
-both_sides = pytest.mark.parametrize("side", ["server", "client"])
-
-
+@both_loops
 @both_sides
 @pytest.mark.parametrize("case", [*CASES.values(), *LARGE.values()], ids=[*CASES, *LARGE])
 async def test_whole(case: Case, side: str) -> None:
@@ -215,6 +215,7 @@ async def test_small_streams_in_pieces(case: Case, side: str) -> None:
         assert await observe(case, side, random.Random(seed)) == whole, seed
 
 
+@both_loops
 @both_sides
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_batches_in_pieces(case: Case, side: str) -> None:
@@ -256,3 +257,20 @@ async def test_a_stream_that_ends_in_the_middle_of_a_frame(side: str) -> None:
             count = (at >= first) + (at >= first + second)
             assert listener.events == ["connected", *["frame"] * count, "disconnected"]
             assert listener.transport.disconnect_reason.kind is WSDisconnectKind.PEER
+
+
+class Eager(Recorder):
+    """Sends when it is connected: from a server, right behind the answer to the upgrade."""
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        super().on_ws_connected(transport)
+        transport.send(WSMsgType.TEXT, SIGNS)
+
+
+async def test_the_handshake_cut_at_every_place() -> None:
+    async with connected_pair(Eager, Eager) as pair:
+        size = len(pair.client.request.to_bytes() + pair.server.response.to_bytes())
+    for at in range(1, size):
+        async with connected_pair(Eager, Eager, wire=Wire(cut_into=[at])) as pair:
+            assert await pair.client_listener.next_message() == SIGNS.decode()
+            assert await pair.server_listener.next_message() == SIGNS.decode()
