@@ -109,11 +109,14 @@ class Wire:
             ) from None
 
     async def _rest(self, loop: asyncio.AbstractEventLoop) -> None:
-        await asyncio.sleep(0)
-        while self._moves():
-            waiter: asyncio.Future[None] = loop.create_future()
-            self._waiters.append(waiter)
-            await waiter
+        while True:
+            while self._moves():
+                waiter: asyncio.Future[None] = loop.create_future()
+                self._waiters.append(waiter)
+                await waiter
+            await asyncio.sleep(0)  # for tasks that a callback has woken
+            if not self._moves():
+                return
 
     def __repr__(self) -> str:
         return f"<Wire {self.to_client!r} {self.to_server!r}>"
