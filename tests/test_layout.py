@@ -65,6 +65,7 @@ LAYERS = {
         *{"_connect", "_handshake", "_listener", "_options", "_protocol", "_sender", "_transport"},
         *{"extension", "negotiation", "upgrade"},
     },
+    "testing": {"_frame", "_listener", "_transport", "client", "extension", "server", "upgrade", "url"},
 }
 
 
@@ -83,7 +84,8 @@ def imports_of(path: Path) -> set[str]:
 
 
 def core_modules() -> list[str]:
-    return sorted({path.stem for path in CORE.iterdir() if path.suffix in (".py", ".pyx", ".pxd")} - {"__init__"})
+    files = {path.stem for path in CORE.iterdir() if path.suffix in (".py", ".pyx", ".pxd")} - {"__init__"}
+    return sorted(files | {path.parent.name for path in CORE.glob("*/__init__.py")})
 
 
 def test_every_module_of_core_has_its_layer() -> None:
@@ -93,13 +95,11 @@ def test_every_module_of_core_has_its_layer() -> None:
 @pytest.mark.parametrize("module", core_modules())
 def test_imports_point_down(module: str) -> None:
     allowed = LAYERS[module] | EVERYBODY | {module}
-    for suffix in (".py", ".pyx", ".pxd"):
-        path = CORE / f"{module}{suffix}"
-        if path.exists():
-            found = imports_of(path)
-            if module == "extension":
-                found.discard("ws_core")  # for annotations only
-            assert found <= allowed, f"{path.name} imports {found - allowed}"
+    for path in [*CORE.glob(f"{module}.p*"), *CORE.glob(f"{module}/*.py")]:
+        found = imports_of(path)
+        if module == "extension":
+            found.discard("ws_core")  # for annotations only
+        assert found <= allowed, f"{path.name} imports {found - allowed}"
 
 
 def test_annotations_only_means_that() -> None:
@@ -228,9 +228,9 @@ def test_short_files(name: str, limit: int) -> None:
     assert len((ROOT / name).read_text().splitlines()) <= limit
 
 
-def test_import_loads_no_extension() -> None:
+def test_import_loads_only_what_every_connection_needs() -> None:
     code = (
-        "import sys, ws_core; loaded = {'ws_proxy', 'ws_autoping', 'python_socks', 'aiofastnet'} & set(sys.modules);"
-        "assert not loaded, loaded"
+        "import sys, ws_core; loaded = {'ws_proxy', 'ws_autoping', 'python_socks', 'aiofastnet', 'ws_core.testing'}"
+        " & set(sys.modules); assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -14,6 +15,7 @@ from ws_core import (
     Extension,
     TransportHook,
     WSFrame,
+    WSInvalidStatusError,
     WSMissingExtension,
     WSMsgType,
     WSTransport,
@@ -341,3 +343,50 @@ async def test_attach_may_send(net: Net) -> None:
     server = await net.serve()
     _, client = await net.connect(server, extensions=[Greeting()])
     assert (await client.frame()).get_payload_as_bytes() == b"welcome"
+
+
+class Elsewhere(Extension):
+    """Owns `elsewhere`: an address to listen at, in its own way; None: nowhere; an exception: raised."""
+
+    name = "elsewhere"
+    options = {"elsewhere": ...}
+
+    async def open_server(self, protocol_factory: Any, options: dict[str, Any]) -> asyncio.Server | None:
+        where = options["elsewhere"]
+        if isinstance(where, Exception):
+            raise where
+        if where is None:
+            return None
+        return await asyncio.get_running_loop().create_server(protocol_factory, *where)
+
+
+async def test_a_server_elsewhere(plain_net: Net) -> None:
+    """Where the connections come from is the extension's; all else is as ever, the end of it, too."""
+    register_extension(Elsewhere())
+    server = await plain_net.serve(
+        host="nowhere.invalid", elsewhere=("127.0.0.1", 0), subprotocols=["chat"], max_connections=1
+    )
+    assert server.is_serving()
+    transport, listener = await plain_net.connect(server, subprotocols=["chat"])
+    assert transport.subprotocol == "chat"
+    transport.send(WSMsgType.TEXT, "hello")
+    assert bytes(await listener.frame()) == b"hello"
+    assert len(server.connections) == 1
+    with pytest.raises(WSInvalidStatusError, match="503"):
+        await plain_net.connect(server)
+    shutdown = asyncio.create_task(server.shutdown())
+    assert (await listener.frame()).get_close_code() == 1001
+    transport.send_close(1001)
+    transport.disconnect()
+    await within(shutdown)
+    await listener.event("disconnected")
+    assert not server.is_serving()
+
+
+async def test_no_server_elsewhere(plain_net: Net) -> None:
+    register_extension(Elsewhere())
+    server = await plain_net.serve(elsewhere=None)
+    transport, _ = await plain_net.connect(server)
+    assert not transport.is_disconnected
+    with pytest.raises(OSError, match="no cable"):
+        await plain_net.serve(elsewhere=OSError("no cable"))

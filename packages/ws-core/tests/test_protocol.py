@@ -157,6 +157,7 @@ async def test_nothing_is_delivered_after_close(net: Net) -> None:
 
 
 async def test_byte_by_byte(plain_net: Net) -> None:
+    """As far as the kernel lets it be so; test_pieces.py has every cut there is."""
     server, peer = await plain_net.server_and_peer()
     messages = [b"", b"x", random_bytes(130), random_bytes(1000)]
     for byte in b"".join(client_frame(BINARY, message) for message in messages):
@@ -164,24 +165,6 @@ async def test_byte_by_byte(plain_net: Net) -> None:
         await asyncio.sleep(0)
     for message in messages:
         assert bytes(await server.frame()) == message
-
-
-async def test_every_split_point(one_net: Net) -> None:
-    """A message with everything in it, cut in two at each byte."""
-    server, peer = await one_net.server_and_peer()
-    data = (
-        client_frame(TEXT, "grü".encode()[:3], fin=False)
-        + client_frame(CONT, "grün".encode()[3:] + b"z" * 120)
-        + client_frame(BINARY, b"y" * 300)
-    )
-    for cut in range(1, len(data)):
-        peer.writer.write(data[:cut])
-        await asyncio.sleep(0)
-        await until(lambda cut=cut: server.transport.stats.frames_in >= 3 * (cut - 1))
-        peer.writer.write(data[cut:])
-        frames = [await server.frame() for _ in range(3)]
-        assert b"".join(bytes(frame) for frame in frames[:2]) == "grün".encode() + b"z" * 120
-        assert bytes(frames[2]) == b"y" * 300
 
 
 async def test_fragments_with_control_frames_between(net: Net) -> None:

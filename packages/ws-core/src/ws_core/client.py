@@ -179,8 +179,8 @@ def _redirect_target(refusal: WSInvalidStatusError, current: WSParsedURL) -> WSP
     return following
 
 
-def _takes_two(factory: Callable[..., WSListener]) -> bool:
-    """Whether a listener factory wants request and response. Decided by its signature: it is called once."""
+def takes(factory: Callable[..., Any], count: int) -> bool:
+    """Whether a listener factory takes `count` arguments. Decided by its signature: it is called once."""
     if isinstance(factory, type) and getattr(factory, "__init__", None) is object.__init__:
         return False
     try:
@@ -188,7 +188,7 @@ def _takes_two(factory: Callable[..., WSListener]) -> bool:
     except (TypeError, ValueError):
         return False
     try:
-        signature.bind(None, None)
+        signature.bind(*[None] * count)
     except TypeError:
         return False
     return True
@@ -291,7 +291,7 @@ class ClientHandshake:
             negotiation.accept(self._request, response, self._reader.raw_header)
             # The factory's signature is its own; mypy cannot know which of the two it has.
             factory: Any = self._factory
-            listener = factory(self._request, response) if _takes_two(factory) else factory()
+            listener = factory(self._request, response) if takes(factory, 2) else factory()
             if not isinstance(listener, WSListener):
                 raise TypeError(f"ws_listener_factory must return a WSListener, not {listener!r}")
             hooks = negotiation.attach(protocol.transport)

@@ -112,6 +112,19 @@ class Extension:
         """
         return None
 
+    async def open_server(
+        self, protocol_factory: Callable[[], asyncio.BufferedProtocol], options: dict[str, Any]
+    ) -> asyncio.Server | None:
+        """
+        Server: an asyncio.Server, or what has its methods, that accepts connections elsewhere than on sockets of the
+        event loop; None: not my business.
+
+        For each connection, `protocol_factory()` makes its protocol: it is set on the transport, and its
+        ``connection_made(transport)`` is called. Where to listen (host, port, path) and arguments for
+        ``loop.create_server`` are not looked at then. Whatever it raises ends ws_create_server as it is.
+        """
+        return None
+
     def offer(self, request: WSUpgradeRequest, options: dict[str, Any]) -> None:
         """
         Client: the upgrade request is about to be sent; ``request.headers`` may be added to.

@@ -150,6 +150,10 @@ async def ws_create_server(
     def protocol_factory() -> WSProtocol:
         return WSProtocol(config, ServerHandshake(settings))
 
+    for each in active:
+        opened = await each.extension.open_server(protocol_factory, each.options)
+        if opened is not None:
+            return WSServer(opened, settings)
     module = fast_net(use_aiofastnet, loop, kwargs.get("ssl"))
     if path is not None:
         if host is not None or port is not None:

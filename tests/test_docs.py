@@ -1,0 +1,28 @@
+"""The guides' code runs: the blocks of a page, in order, in one namespace; then every test that they define."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import within
+
+GUIDES = Path(__file__).parent.parent / "docs/guides"
+PAGES = ["testing.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_the_code_of_a_guide_runs(page: str, loop_name: str) -> None:
+    text = (GUIDES / page).read_text()
+    namespace: dict[str, Any] = {"__name__": page}
+    for match in re.finditer(r"^```python\n(.*?)^```$", text, re.S | re.M):
+        line = text.count("\n", 0, match.start(1))
+        exec(compile("\n" * line + match[1], str(GUIDES / page), "exec"), namespace)
+    tests = [test for name, test in namespace.items() if name.startswith("test_") and inspect.iscoroutinefunction(test)]
+    assert tests
+    for test in tests:
+        await within(test())
