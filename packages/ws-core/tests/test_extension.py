@@ -184,6 +184,15 @@ async def test_known_options_that_nobody_owns(options: dict[str, Any], distribut
         assert caught.value.distribution == distribution
 
 
+async def test_a_method_that_nobody_serves(one_net: Net) -> None:
+    """And a pong of the user's making that nobody waits for is no error."""
+    transport, _ = await one_net.connect(await one_net.serve())
+    with pytest.raises(WSMissingExtension, match="pip install") as caught:
+        await transport.measure_roundtrip_time(1)
+    assert caught.value.distribution == "wirelark-ws-autoping"
+    transport.notify_user_specific_pong_received()
+
+
 async def test_an_unknown_option_goes_to_the_loop_which_refuses_it(plain_net: Net) -> None:
     server = await plain_net.serve()
     with pytest.raises(TypeError, match="nonsense"):

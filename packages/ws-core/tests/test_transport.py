@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import contextlib
 import socket
 import threading
 from typing import Any
@@ -402,14 +403,21 @@ async def test_graceful_disconnect_sends_the_backlog_first(net: Net) -> None:
     await server.event("disconnected")
 
 
-async def test_ungraceful_disconnect_drops_the_backlog(plain_net: Net) -> None:
-    server, peer = await plain_net.server_and_peer()
+async def test_ungraceful_disconnect_drops_the_backlog(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, and not because the patience with a peer that takes nothing has ended."""
+    from ws_core import _linger
+
+    monkeypatch.setattr(_linger, "PATIENCE_S", 60.0)
+    server, peer = await net.server_and_peer()
     await stop_reading(peer)
     for _ in range(100):
         server.transport.send(WSMsgType.BINARY, b"x" * 100_000)
     server.transport.disconnect()
     server.transport.disconnect(graceful=False)
     await server.event("disconnected")
+    peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+    with contextlib.suppress(ConnectionError):
+        assert len(await peer.rest()) < 100 * 100_000
 
 
 async def test_a_close_reaches_a_peer_that_is_still_sending(plain_net: Net) -> None:

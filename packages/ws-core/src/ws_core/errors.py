@@ -90,10 +90,13 @@ class WSProtocolError(WSError):
 
     #: A WSCloseCode, or 3000 to 4999.
     code: int
+    #: What was wrong; the reason in the CLOSE frame.
+    message: str
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(code, message)
         self.code = code
+        self.message = message
 
     def __str__(self) -> str:
         return str(self.args[1])
