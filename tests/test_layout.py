@@ -61,11 +61,15 @@ LAYERS = {
         *{"_connect", "_handshake", "_listener", "_options", "_protocol", "_sender", "_transport"},
         *{"extension", "negotiation", "upgrade", "url"},
     },
-    "server": {
-        *{"_connect", "_handshake", "_listener", "_options", "_protocol", "_sender", "_transport"},
+    "_upgrading": {
+        *{"_handshake", "_listener", "_protocol", "_sender", "_transport"},
         *{"extension", "negotiation", "upgrade"},
     },
-    "testing": {"_frame", "_listener", "_transport", "client", "extension", "server", "upgrade", "url"},
+    "server": {
+        *{"_connect", "_handshake", "_options", "_protocol", "_transport", "_upgrading"},
+        *{"extension"},
+    },
+    "testing": {"_upgrading", "_frame", "_listener", "_transport", "client", "extension", "server", "upgrade", "url"},
 }
 
 

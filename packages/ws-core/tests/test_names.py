@@ -108,7 +108,6 @@ async def test_arguments_of_methods_by_name(one_net: Net) -> None:
     assert await peer.rest() == frame_bytes(1, b"e") + frame_bytes(8, b"\x03\xe8f")
 
 
-@pytest.mark.xfail(raises=TypeError, reason="the argument of the contract is code, that of _ending.pyx is close_code")
 async def test_arguments_of_close_by_name(one_net: Net) -> None:
     transport, listener = await one_net.connect(await one_net.serve())
     await within(transport.close(code=WSCloseCode.GOING_AWAY, message="bye", timeout=5.0))

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-import ws_core.server
 from harness import Echo, Net, RawPeer, Recorder, client_frame, request_bytes
-from ws_core import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
+from ws_core import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, _upgrading
 
 
 class Answer:
@@ -307,7 +306,7 @@ async def test_unread_input_does_not_destroy_the_answer(net: Net) -> None:
 
 async def test_who_does_not_close_is_cut(plain_net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer is sent, and the peer keeps its side open: that must not hold the socket."""
-    monkeypatch.setattr(ws_core.server, "_REFUSAL_PATIENCE_S", 0.05)
+    monkeypatch.setattr(_upgrading, "_REFUSAL_PATIENCE_S", 0.05)
     server = await plain_net.serve(site, websocket_handshake_timeout=None)
     peer = await plain_net.raw(server, upgrade=False)
     await peer.send(get("/else"))

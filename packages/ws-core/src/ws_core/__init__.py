@@ -5,6 +5,7 @@ from ws_core._frame import WSFrame
 from ws_core._listener import WSListener
 from ws_core._options import WS_DEBUG_LL, WSLoggerLike
 from ws_core._transport import WSTransport
+from ws_core._upgrading import WSServerListenerFactory
 from ws_core._version import __version__
 from ws_core.client import WSListenerFactory, ws_connect
 from ws_core.closing import WSCloseHandshake, WSCloseInfo, WSDisconnectKind, WSDisconnectReason
@@ -21,7 +22,7 @@ from ws_core.errors import (
     WSProtocolError,
 )
 from ws_core.extension import Extension, TransportHook, WSMessage, register_extension, registered_extensions
-from ws_core.server import WSServer, WSServerListenerFactory, ws_create_server
+from ws_core.server import WSServer, ws_create_server
 from ws_core.stats import WSStats
 from ws_core.upgrade import WSHeadersLike, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 from ws_core.url import WSParsedURL

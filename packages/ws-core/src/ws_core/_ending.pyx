@@ -164,11 +164,11 @@ cdef class Ending(Sender):
         self.config.logger.warning("%r: %s", self, reason, exc_info=reason.exception)
         self.close_with(close_code, reason.message if reason.exception is None else None)
 
-    async def close(self, close_code=WSCloseCode.OK, message=None, timeout=_CLOSE_TIMEOUT_S):
+    async def close(self, code=WSCloseCode.OK, message=None, timeout=_CLOSE_TIMEOUT_S):
         """
         The whole closing handshake (RFC 6455 section 7.1.1): send CLOSE, wait for the peer's, disconnect.
 
-        :param close_code: as in :meth:`send_close`
+        :param code: as in :meth:`send_close`
         :param message: as in :meth:`send_close`
         :param timeout: seconds for all of it; then the connection is cut. None: no limit
 
@@ -182,7 +182,7 @@ cdef class Ending(Sender):
             return
         loop = self.config.loop
         if not self.wr_closed:
-            self.send_close(close_code, message)
+            self.send_close(code, message)
             self.flush()
         handle = None
         if timeout is not None:

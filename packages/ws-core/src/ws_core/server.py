@@ -1,65 +1,21 @@
-"""ws_create_server: accept WebSockets, and answer plain HTTP on the same port (RFC 6455 section 4.2)."""
+"""ws_create_server and WSServer: listen, and keep the connections. Each upgrade is _upgrading.py."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ws_core._connect import fast_net
-from ws_core._handshake import (
-    HTTPProblem,
-    RequestReader,
-    check_request,
-    check_subprotocols,
-    choose_subprotocol,
-    is_upgrade,
-)
-from ws_core._listener import WSListener
+from ws_core._handshake import check_subprotocols
 from ws_core._options import WSLoggerLike, check_seconds, make_config, refuse
 from ws_core._protocol import WSProtocol
-from ws_core._sender import Config
 from ws_core._transport import WSTransport
+from ws_core._upgrading import ServerHandshake, ServerSettings, WSServerListenerFactory
 from ws_core.enums import WSCloseCode
-from ws_core.errors import WSHandshakeError
-from ws_core.extension import ActiveExtension, Extension, TransportHook, claim_options
-from ws_core.negotiation import Negotiation
-from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, copy_response
-
-_FactoryResult = WSListener | WSUpgradeResponseWithListener | None
-WSServerListenerFactory = Callable[[WSUpgradeRequest], _FactoryResult | Awaitable[_FactoryResult]]
-
-#: Seconds that the answer to a refused request may take to leave; then the connection is cut.
-_REFUSAL_PATIENCE_S = 2.0
-
-
-class _Settings:
-    """What all connections of one server share. One object, so that a connection holds one reference."""
-
-    def __init__(
-        self,
-        config: Config,
-        factory: WSServerListenerFactory,
-        timeout_s: float | None,
-        subprotocols: tuple[str, ...],
-        origins: frozenset[str | None] | None,
-        max_connections: int | None,
-        extensions: list[ActiveExtension],
-    ) -> None:
-        self.config = config
-        self.factory = factory
-        self.timeout_s = timeout_s
-        self.subprotocols = subprotocols
-        self.origins = origins
-        self.max_connections = max_connections
-        self.extensions = extensions
-        self.connections: set[WSTransport] = set()
-        # Connections before the end of their handshake: shutdown() drops them.
-        self.pending: set[ServerHandshake] = set()
-        self.shutting_down = False
+from ws_core.extension import Extension, claim_options
 
 
 async def ws_create_server(
@@ -135,7 +91,7 @@ async def ws_create_server(
         max_write_backlog=max_write_backlog,
         busy_poll_us=busy_poll_us,
     )
-    settings = _Settings(
+    settings = ServerSettings(
         config,
         ws_listener_factory,
         timeout_s,
@@ -173,7 +129,7 @@ class WSServer:
     As an async context manager it is shut down at the end, see :meth:`shutdown`.
     """
 
-    def __init__(self, server: asyncio.Server, settings: _Settings) -> None:
+    def __init__(self, server: asyncio.Server, settings: ServerSettings) -> None:
         self._server = server
         self._settings = settings
         self._forever: asyncio.Future[None] | None = None
@@ -269,244 +225,3 @@ class WSServer:
 
     def __repr__(self) -> str:
         return f"<WSServer sockets={self.sockets!r} connections={len(self._settings.connections)}>"
-
-
-class ServerHandshake:
-    """The upgrade of one connection. The protocol hands it the bytes until it calls ``protocol.opened``."""
-
-    __slots__ = (
-        "_answered",
-        "_head_only",
-        "_protocol",
-        "_reader",
-        "_settings",
-        "_task",
-        "_timer",
-        "_transport",
-    )
-
-    def __init__(self, settings: _Settings) -> None:
-        self._settings = settings
-        self._reader: RequestReader | None = RequestReader()
-        self._protocol: WSProtocol | None = None
-        self._transport: Any = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._head_only = False  # the request is a HEAD: its answer has no body (RFC 9110 section 9.3.2)
-        self._answered = False
-
-    # ------------------------------------------------------------- the protocol's calls
-
-    def connection_made(self, protocol: WSProtocol, transport: asyncio.Transport) -> None:
-        settings = self._settings
-        self._protocol = protocol
-        self._transport = transport
-        if settings.shutting_down:
-            transport.abort()
-            return
-        settings.pending.add(self)
-        if settings.timeout_s is not None:
-            self._timer = settings.config.loop.call_later(settings.timeout_s, self._too_slow)
-
-    def data_received(self, data: bytes) -> None:
-        if self._answered or self._reader is None:
-            return  # what stands behind a request that was refused
-        if self._reader.done:
-            self._reader.tail += data  # an async factory thinks; reading is paused, this was under way
-            return
-        try:
-            if not self._reader.feed(data):
-                return
-            request = self._reader.request()
-            self._head_only = request.method == b"HEAD"
-            assert self._protocol is not None
-            self._check_before_factory(request)
-            self._call_factory(request)
-        except HTTPProblem as problem:
-            self._refuse(problem)
-
-    def eof_received(self) -> None:
-        pass  # the transport closes itself
-
-    def connection_lost(self, connection: WSTransport, exc: Exception | None) -> None:
-        settings = self._settings
-        settings.connections.discard(connection)
-        settings.pending.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-        self._protocol = None
-        self._transport = None
-
-    def abort(self) -> None:
-        """The server shuts down. A factory that still thinks is not listened to any more."""
-        self._answered = True
-        if self._transport is not None:
-            self._transport.abort()
-
-    # ------------------------------------------------------------- the way of a request
-
-    def _check_before_factory(self, request: WSUpgradeRequest) -> None:
-        settings = self._settings
-        if request.method not in (b"GET", b"HEAD"):
-            raise HTTPProblem(405, "only GET and HEAD are answered here", [("Allow", "GET, HEAD")])
-        if not is_upgrade(request):
-            return
-        if settings.origins is not None:
-            values = request.headers.getall("Origin", [])
-            origin = values[0] if values else None
-            if len(values) > 1 or origin not in settings.origins:
-                raise HTTPProblem(403, f"origin {origin!r} is not allowed here")
-        if settings.max_connections is not None and len(settings.connections) >= settings.max_connections:
-            raise HTTPProblem(503, "too many connections", [("Retry-After", "1")])
-
-    def _call_factory(self, request: WSUpgradeRequest) -> None:
-        try:
-            result = self._settings.factory(request)
-        except (Exception, asyncio.CancelledError):
-            self._failed("the listener factory raised")
-            return
-        if inspect.isawaitable(result):
-            self._transport.pause_reading()
-            self._task = self._settings.config.loop.create_task(self._await_factory(request, result))
-        else:
-            self._answer(request, result)
-
-    async def _await_factory(self, request: WSUpgradeRequest, result: Awaitable[_FactoryResult]) -> None:
-        try:
-            outcome = await result
-        except asyncio.CancelledError:
-            # By the end of the connection, and then this does nothing; or what the factory waited for was cancelled.
-            self._failed("the listener factory was cancelled")
-            raise
-        except Exception:
-            self._failed("the listener factory raised")
-            return
-        finally:
-            self._task = None
-        if self._transport is None or self._answered:
-            return
-        try:
-            # Again: others may have come while the factory was thinking.
-            self._check_before_factory(request)
-            self._answer(request, outcome)
-        except HTTPProblem as problem:
-            self._refuse(problem)
-        finally:
-            if self._transport is not None and not self._transport.is_closing():
-                self._transport.resume_reading()
-
-    def _failed(self, what: str) -> None:
-        if self._transport is None:
-            return
-        self._settings.config.logger.exception("%s; the client gets 500", what)
-        self._refuse(HTTPProblem(500, "Internal Server Error"))
-
-    def _answer(self, request: WSUpgradeRequest, result: object) -> None:
-        if result is None:
-            self._refuse(HTTPProblem(404, "Not Found"))
-            return
-        listener: WSListener | None
-        if isinstance(result, WSListener):
-            response, listener = WSUpgradeResponse.create_101_response(), result
-        elif isinstance(result, WSUpgradeResponseWithListener):
-            response, listener = result.response, result.listener
-        else:
-            self._settings.config.logger.error(
-                "the listener factory returned %r, not a WSListener, a WSUpgradeResponseWithListener or None; "
-                "the client gets 500",
-                result,
-            )
-            self._refuse(HTTPProblem(500, "Internal Server Error"))
-            return
-        if response.status != 101:
-            self._send_and_close(response)
-            return
-        self._upgrade(request, response, listener)
-
-    def _upgrade(self, request: WSUpgradeRequest, response: WSUpgradeResponse, listener: WSListener | None) -> None:
-        settings = self._settings
-        protocol = self._protocol
-        assert protocol is not None
-        assert self._reader is not None
-        accept = check_request(request)
-        response = copy_response(response)
-        response.headers["Upgrade"] = "websocket"
-        response.headers["Connection"] = "Upgrade"
-        response.headers["Sec-WebSocket-Accept"] = accept
-        subprotocol = response.headers.get("Sec-WebSocket-Protocol")
-        if subprotocol is None:
-            subprotocol = choose_subprotocol(request, settings.subprotocols)
-            if subprotocol is not None:
-                response.headers["Sec-WebSocket-Protocol"] = subprotocol
-        transport = protocol.transport
-        hooks: list[TransportHook] = []
-        rsv = 0
-        try:
-            if settings.extensions:
-                negotiation = Negotiation(settings.extensions, False)
-                negotiation.accept(request, response)
-                hooks, rsv = negotiation.attach(transport), negotiation.rsv
-            answer = response.to_bytes()
-        except WSHandshakeError as exc:
-            raise HTTPProblem(400, str(exc)) from exc
-        except Exception:
-            self._failed("the upgrade cannot be answered")
-            return
-        if settings.config.debug is not None:
-            settings.config.debug("%r is answered by %r", request, response)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        settings.pending.discard(self)
-        settings.connections.add(transport)
-        self._answered = True
-        tail = self._reader.tail
-        self._reader = None
-        self._transport.write(answer)
-        protocol.opened(listener, request, response, subprotocol, tail, hooks, rsv=rsv)
-
-    # ------------------------------------------------------------- refusals
-
-    def _refuse(self, problem: HTTPProblem) -> None:
-        if self._transport is None:
-            return
-        # One line, and no more than INFO: probes and scanners are not errors of ours.
-        peer = self._transport.get_extra_info("peername")
-        self._settings.config.logger.info("request from %s refused with %d: %s", peer, problem.status, problem)
-        response = WSUpgradeResponse.create_error_response(problem.status, str(problem).encode(), problem.headers)
-        self._send_and_close(response)
-
-    def _send_and_close(self, response: WSUpgradeResponse) -> None:
-        transport = self._transport
-        if self._answered or transport is None:
-            return
-        response = copy_response(response)
-        response.headers["Connection"] = "close"
-        try:
-            answer = response.to_bytes(head_only=self._head_only)
-        except (TypeError, ValueError):
-            self._failed("the answer of the listener factory cannot be sent")
-            return
-        self._answered = True
-        transport.write(answer)
-        # Half-close, so that unread input cannot destroy the answer; the peer's
-        # end of stream ends it, or time does.
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._settings.config.loop.call_later(_REFUSAL_PATIENCE_S, transport.abort)
-        if transport.can_write_eof():
-            transport.write_eof()
-        else:
-            # Not here: asyncio's TLS would read on, and hand it over, inside this call of ours.
-            self._settings.config.loop.call_soon(transport.close)
-
-    def _too_slow(self) -> None:
-        if self._transport is None:
-            return
-        peer = self._transport.get_extra_info("peername")
-        self._settings.config.logger.info(
-            "no complete upgrade request from %s within %s seconds: connection dropped", peer, self._settings.timeout_s
-        )
-        self._transport.abort()

@@ -14,9 +14,10 @@ from typing import Any
 
 from ws_core._listener import WSListener
 from ws_core._transport import WSTransport
+from ws_core._upgrading import WSServerListenerFactory
 from ws_core.client import WSListenerFactory, takes, ws_connect
 from ws_core.extension import Extension, TransportHook, claim_options
-from ws_core.server import WSServerListenerFactory, ws_create_server
+from ws_core.server import ws_create_server
 from ws_core.testing._recorder import Recorder
 from ws_core.testing._wire import Wire, running_loop
 from ws_core.upgrade import WSUpgradeResponseWithListener
