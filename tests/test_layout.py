@@ -70,6 +70,8 @@ LAYERS = {
         *{"extension"},
     },
     "testing": {"_upgrading", "_frame", "_listener", "_transport", "client", "extension", "server", "upgrade", "url"},
+    "_retry": set(),
+    "_reconnecting": {"_options", "_retry", "_transport", "client", "url"},
 }
 
 
@@ -236,5 +238,15 @@ def test_import_loads_only_what_every_connection_needs() -> None:
     code = (
         "import sys, ws_core; loaded = {'ws_proxy', 'ws_autoping', 'python_socks', 'aiofastnet', 'ws_core.testing'}"
         " & set(sys.modules); assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_import_loads_later_what_few_ask_for() -> None:
+    code = (
+        "import sys, ws_core; assert not {'ws_core._reconnecting', 'ws_core._retry'} & set(sys.modules);"
+        "assert set(ws_core.__all__) <= set(dir(ws_core)); assert not hasattr(ws_core, 'recnnecting');"
+        "names = {}; exec('from ws_core import *', names); assert set(ws_core.__all__) <= set(names);"
+        "assert ws_core.reconnecting is names['reconnecting'] is sys.modules['ws_core._reconnecting'].reconnecting"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

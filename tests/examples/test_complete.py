@@ -11,12 +11,10 @@ from example import EXAMPLES
 ROOT = EXAMPLES.parent
 # Parts of an example that another file of it runs.
 PARTS = {"cython_listener/setup.py"}
-# Comes with the tests of reconnecting().
-ELSEWHERE = {"reconnecting.py"}
 
 
 def examples() -> set[str]:
-    return {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py")} - PARTS - ELSEWHERE
+    return {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py")} - PARTS
 
 
 def named_by_tests() -> set[str]:
@@ -37,7 +35,7 @@ def test_every_example_has_a_test() -> None:
 
 def test_every_example_is_listed() -> None:
     listed = re.findall(r"^\| \[[^]]+\]\(([^)]+)\)", (EXAMPLES / "README.md").read_text(), re.M)
-    assert sorted(set(listed) - ELSEWHERE) == sorted(examples())
+    assert sorted(listed) == sorted(examples())
     assert len(listed) == len(set(listed))
 
 

@@ -143,6 +143,7 @@ async def test_a_proxy_that_hangs_up(plain_net: Net, scheme: str) -> None:
     with pytest.raises((WSProxyError, ConnectionError)) as caught:  # reset, or end of stream
         await plain_net.connect(TARGET, proxy=proxy.url(scheme))
     assert f"proxy {scheme}://user:***@127.0.0.1:{proxy.port}: asking it for" in str(caught.value)
+    assert not isinstance(caught.value, WSProxyError) or caught.value.is_temporary
     assert_no_secret(caught.value)
 
 
@@ -242,8 +243,18 @@ async def test_an_http_proxy_says_why(plain_net: Net) -> None:
     proxy = await FakeProxy(answer(head, b"only on\r\n", b"working days")).start(plain_net)
     error = await fails(plain_net, proxy, "http")
     assert error.code == 403
+    assert not error.is_temporary
     assert "403 Forbidden (only on working days)" in str(error)
     assert error.step == "asking it for only-the-proxy-knows.test:8765"
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+async def test_a_refusal_that_may_pass(plain_net: Net, status: int) -> None:
+    """Such as that of a proxy that cannot reach the server just now."""
+    proxy = await FakeProxy(answer(b"HTTP/1.1 %d Not Now\r\n\r\n" % status)).start(plain_net)
+    error = await fails(plain_net, proxy, "http")
+    assert error.code == status
+    assert error.is_temporary
 
 
 async def test_a_proxy_that_echoes_the_credentials(plain_net: Net) -> None:
@@ -254,6 +265,7 @@ async def test_a_proxy_that_echoes_the_credentials(plain_net: Net) -> None:
     proxy = await FakeProxy(behave).start(plain_net)
     error = await fails(plain_net, proxy, "http")
     assert error.code == 407
+    assert not error.is_temporary
     assert "This came: CONNECT" in str(error)
 
 
@@ -270,6 +282,7 @@ async def test_a_socks5_proxy_says_why(plain_net: Net, code: int, text: str) -> 
     proxy = await FakeProxy(behave).start(plain_net)
     error = await fails(plain_net, proxy, "socks5")
     assert text.lower() in str(error).lower()
+    assert error.is_temporary == (code in (4, 5))
     if code < 9:
         assert error.code == code
 
@@ -278,12 +291,15 @@ async def test_a_socks4_proxy_says_why(plain_net: Net) -> None:
     proxy = await FakeProxy(answer(b"\x00\x5b\x00\x00\x00\x00\x00\x00", read=9)).start(plain_net)
     error = await fails(plain_net, proxy, "socks4a")
     assert error.code == 0x5B
+    assert error.is_temporary
     assert "rejected" in str(error)
 
 
 async def test_a_socks5_proxy_that_wants_something_else(plain_net: Net) -> None:
     proxy = await FakeProxy(answer(b"\x05\xff", read=4)).start(plain_net)
-    assert "authentication" in str(await fails(plain_net, proxy, "socks5"))
+    error = await fails(plain_net, proxy, "socks5")
+    assert "authentication" in str(error)
+    assert not error.is_temporary
 
 
 async def test_a_socks5_proxy_with_an_address_that_is_none(plain_net: Net) -> None:

@@ -1,5 +1,7 @@
 """WebSockets at the speed of the wire: a client and a server for asyncio. What stands here is the public API."""
 
+from typing import TYPE_CHECKING
+
 from ws_core._broadcast import broadcast
 from ws_core._frame import WSFrame
 from ws_core._listener import WSListener
@@ -26,6 +28,24 @@ from ws_core.server import WSServer, ws_create_server
 from ws_core.stats import WSStats
 from ws_core.upgrade import WSHeadersLike, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 from ws_core.url import WSParsedURL
+
+if TYPE_CHECKING:
+    from ws_core._reconnecting import WSReconnecting, reconnecting
+else:
+    # Loaded when somebody asks for it: most programs do not, and `import ws_core` is to be quick.
+    _LATER = {"WSReconnecting": "_reconnecting", "reconnecting": "_reconnecting"}
+
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_LATER})
+
 
 __all__ = [
     "WS_DEBUG_LL",
@@ -54,6 +74,7 @@ __all__ = [
     "WSMsgType",
     "WSParsedURL",
     "WSProtocolError",
+    "WSReconnecting",
     "WSServer",
     "WSServerListenerFactory",
     "WSStats",
@@ -63,6 +84,7 @@ __all__ = [
     "WSUpgradeResponseWithListener",
     "__version__",
     "broadcast",
+    "reconnecting",
     "register_extension",
     "registered_extensions",
     "ws_connect",

@@ -23,6 +23,11 @@ __all__ = [
 class WSError(Exception):
     """Base of all errors that are specific to WebSocket."""
 
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same may go well later with nothing changed on this side: :func:`reconnecting` goes by it."""
+        return False
+
 
 class WSHandshakeError(WSError):
     """The upgrade failed. What the server answered stands in the attributes, as far as it came."""
@@ -50,9 +55,19 @@ class WSHandshakeError(WSError):
 class WSInvalidMessageError(WSHandshakeError):
     """The answer is not HTTP, too large, or ends too early."""
 
+    @property
+    def is_temporary(self) -> bool:
+        """True: so answers what is just being started, or is going down."""
+        return True
+
 
 class WSInvalidStatusError(WSHandshakeError):
     """The server answered with a status other than 101."""
+
+    @property
+    def is_temporary(self) -> bool:
+        """For 408, 425, 429 and 5xx: the others mean this request, and will mean it again."""
+        return self.response is not None and (self.response.status >= 500 or self.response.status in (408, 425, 429))
 
 
 class WSInvalidHeaderError(WSHandshakeError):
@@ -97,6 +112,11 @@ class WSProtocolError(WSError):
         super().__init__(code, message)
         self.code = code
         self.message = message
+
+    @property
+    def is_temporary(self) -> bool:
+        """True: the next connection may lead to a peer that keeps to it."""
+        return True
 
     def __str__(self) -> str:
         return str(self.args[1])

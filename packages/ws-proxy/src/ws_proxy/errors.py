@@ -22,8 +22,16 @@ class WSProxyError(WSError):
     #: The HTTP status or SOCKS reply code that the proxy answered; None if there was none.
     code: int | None
 
-    def __init__(self, message: str, proxy: str, step: str, code: int | None = None) -> None:
+    def __init__(
+        self, message: str, proxy: str, step: str, code: int | None = None, is_temporary: bool = False
+    ) -> None:
         super().__init__(message)
         self.proxy = proxy
         self.step = step
         self.code = code
+        self._is_temporary = is_temporary
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether it may go well later: the proxy has closed the connection, or could not reach the other end."""
+        return self._is_temporary

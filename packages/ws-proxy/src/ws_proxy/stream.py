@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ws_core import WSParsedURL
 
-__all__ = ["Connector", "Stream", "StreamError"]
+__all__ = ["Connector", "Stream", "StreamClosed", "StreamError"]
 
 #: Bytes. An HTTP proxy's answer up to its empty line; a SOCKS answer is far below.
 _HEAD_LIMIT = 32 * 1024
@@ -34,6 +34,10 @@ class Connector(Protocol):
 
 class StreamError(Exception):
     """The proxy closed the connection or sent what cannot be an answer. The text is a predicate: "closed ..."."""
+
+
+class StreamClosed(StreamError):
+    """The proxy closed the connection."""
 
 
 class Stream(asyncio.Protocol):
@@ -78,7 +82,7 @@ class Stream(asyncio.Protocol):
             raise StreamError(f"sent more than an answer: {bytes(self._buffer[:40])!r}")
 
     def _end(self) -> Exception:
-        return self._lost or StreamError("closed the connection")
+        return self._lost or StreamClosed("closed the connection")
 
     # ------------------------------------------------------------- what python-socks calls
 

@@ -19,7 +19,7 @@ from python_socks.async_.asyncio.v2 import Proxy
 
 from ws_core import WSParsedURL
 from ws_proxy.errors import WSProxyError
-from ws_proxy.stream import Connector, Stream, StreamError
+from ws_proxy.stream import Connector, Stream, StreamClosed, StreamError
 from ws_proxy.url import ProxyURL
 
 __all__ = ["open_tunnel"]
@@ -145,13 +145,24 @@ def _explain(exc: BaseException, progress: _Progress, body: bytes) -> Exception 
         elif exc.error_code is not None:
             said += f" (reply code {int(exc.error_code)})"
         code = None if exc.error_code is None else int(exc.error_code)
-        return WSProxyError(f"{before}it refused: {said}", str(proxy), step, code)
+        return WSProxyError(f"{before}it refused: {said}", str(proxy), step, code, _may_pass(proxy, code))
     if isinstance(exc, StreamError):
-        return WSProxyError(f"{before}it {_printable(proxy, str(exc))}", str(proxy), step)
+        text, closed = f"{before}it {_printable(proxy, str(exc))}", isinstance(exc, StreamClosed)
+        return WSProxyError(text, str(proxy), step, is_temporary=closed)
     if not progress.asking or not isinstance(exc, Exception):
         return None
     # What python-socks trips over in a broken answer; its text may quote anything.
     return WSProxyError(f"{before}its answer makes no sense ({type(exc).__name__})", str(proxy), step)
+
+
+def _may_pass(proxy: ProxyURL, code: int | None) -> bool:
+    """Whether a refusal may be about the state of the network, and not about who asks for what."""
+    if code is None:
+        return False
+    if proxy.scheme.startswith("http"):
+        return code >= 500 or code in (408, 425, 429)
+    # SOCKS5: failure, network or host unreachable, connection refused, TTL expired. SOCKS4 has one code for everything.
+    return code in (1, 3, 4, 5, 6) if proxy.scheme.startswith("socks5") else code == 0x5B
 
 
 def _named(exc: OSError, before: str) -> OSError:
