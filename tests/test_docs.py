@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import ws_core
 from harness import within
 
 GUIDES = Path(__file__).parent.parent / "docs/guides"
@@ -26,3 +27,10 @@ async def test_the_code_of_a_guide_runs(page: str, loop_name: str) -> None:
     assert tests
     for test in tests:
         await within(test())
+
+
+def test_the_guide_to_reconnecting_lists_its_options() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+|None) \|", (GUIDES / "reconnecting.md").read_text(), re.M)
+    parameters = inspect.signature(ws_core.reconnecting).parameters.values()
+    defaults = [(one.name, str(one.default)) for one in parameters if one.default is not inspect.Parameter.empty]
+    assert [*rows, ("logger_name", "None")] == defaults
