@@ -35,6 +35,7 @@ from ws_core import (
     WSListener,
     WSMsgType,
     WSTransport,
+    broadcast,
     extension,
     register_extension,
     registered_extensions,
@@ -277,10 +278,14 @@ def test_the_same_objects_are_sent_by_every_loop(kind: Kind) -> None:
         server = await net.serve(lambda request: Recorder())
         clients = [(await net.connect(server))[1] for _ in range(4)]
         await until(lambda: len(server.connections) == 4)
-        for _ in range(rounds):
+        for turn in range(rounds):
             for message in messages:
+                msg_type = WSMsgType.TEXT if isinstance(message, str) else WSMsgType.BINARY
+                if turn % 2:
+                    assert broadcast(server.connections, msg_type, message) == 4
+                    continue
                 for transport in server.connections:
-                    transport.send(WSMsgType.TEXT if isinstance(message, str) else WSMsgType.BINARY, message)
+                    transport.send(msg_type, message)
             await asyncio.sleep(0)
         for client in clients:
             for _ in range(rounds):
