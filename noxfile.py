@@ -5,6 +5,7 @@ Sessions work on wheels built from the tree and installed into a fresh environme
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -18,14 +19,16 @@ PACKAGES = ("ws-core", "ws-proxy", "ws-autoping", "ws-types")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 TEST_REQUIREMENTS = ("-r", "tests/requirements.txt", "-r", "packages/ws-proxy/tests/requirements.txt")
 PURE_SOURCES = ("noxfile.py", "conftest.py", "packages", "tests", "benchmarks", "examples")
+FREE_THREADED = Path(os.environ.get("FREE_THREADED_PYTHON", "~/.cache/wirelark/free-threaded")).expanduser()
 
 
-def build_wheels(session: nox.Session, *packages: str) -> list[str]:
-    """Build wheels with the session's Python; returns their paths."""
+def build_wheels(session: nox.Session, *packages: str, python: str = "python") -> list[str]:
+    """Build wheels with the session's Python, or another one; returns their paths."""
     out = Path(session.create_tmp()) / "wheels"
     shutil.rmtree(out, ignore_errors=True)
     for package in packages or PACKAGES:
-        session.run("python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(out), f"packages/{package}")
+        arguments = ("--no-deps", "-w", str(out), f"packages/{package}")
+        session.run(python, "-m", "pip", "wheel", "-q", *arguments, external=python != "python")
     return [str(wheel) for wheel in sorted(out.glob("*.whl"))]
 
 
@@ -61,6 +64,22 @@ def tests_on(version: str) -> None:
 
 for python in PYTHONS:
     tests_on(python)
+
+
+@nox.session(python=False)
+def free_threaded(session: nox.Session) -> None:
+    """Core's tests on a CPython without a GIL, which is built first; FREE_THREADED_PYTHON=FOLDER: there."""
+    session.run("tools/free_threaded_python.sh", str(FREE_THREADED), external=True)
+    folder = Path(session.create_tmp()) / "venv"
+    session.run(str(FREE_THREADED / "python"), "-m", "venv", "--clear", str(folder), external=True)
+    python = str(folder / "bin" / "python")
+    core = build_wheels(session, "ws-core", python=python)
+    needs = ("-c", "tests/requirements.txt", "pytest", "uvloop")
+    session.run(python, "-m", "pip", "install", "-q", *core, *needs, external=True)
+    # Not PYTHON_GIL=0, which would hide a module that brings the GIL back.
+    env = {"PYTHONPATH": str(Path("tests/free_threaded").resolve()), "PYTHON_GIL": None, "WIRELARK_STRESS": "5"}
+    arguments = session.posargs or ["packages/ws-core/tests"]
+    session.run(python, "-m", "pytest", "-q", *arguments, env=env, external=True)
 
 
 @nox.session

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -14,6 +16,7 @@ import pytest
 import ws_core.client
 from harness import Net, RawPeer, accept_key, request_bytes, until, within
 from ws_core import (
+    WS_DEBUG_LL,
     WSHandshakeError,
     WSInvalidHeaderError,
     WSInvalidMessageError,
@@ -34,8 +37,10 @@ def no_listener() -> WSListener:
 async def failure(net: Net, handler: Callable[[RawPeer], Awaitable[None]], **kwargs: Any) -> BaseException:
     """What ws_connect raises when a server does this, after it has been seen that the connection is closed."""
     closed = asyncio.Event()
+    closed.set()  # on a slow machine a short timeout ends it before the server has done its part of TLS
 
     async def serve(peer: RawPeer) -> None:
+        closed.clear()
         try:
             await handler(peer)
             with contextlib.suppress(ConnectionError):
@@ -391,3 +396,25 @@ async def test_a_handshake_error_is_a_ws_error(one_net: Net) -> None:
     assert isinstance(error, ws_core.WSError)
     assert error.response is None
     assert error.raw_body is None
+
+
+async def test_cancelling_between_the_socket_and_the_upgrade(net: Net) -> None:
+    """The protocol has its transport, ws_connect does not know yet. Nobody waits for the answer any more."""
+
+    lost = asyncio.Event()
+
+    class Cancelling(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "upgrade request" in record.getMessage():
+                task.cancel()
+            elif "WSTransport client disconnected" in record.getMessage():
+                lost.set()
+
+    logger = logging.Logger("test", WS_DEBUG_LL)
+    logger.addHandler(Cancelling())
+    port = await net.raw_server(silent)
+    task = asyncio.ensure_future(net.connect(port, no_listener, logger_name=logger))
+    with pytest.raises(asyncio.CancelledError):
+        await within(task)
+    await within(lost.wait())
+    gc.collect()  # an error that nobody takes would be the event loop's to complain of

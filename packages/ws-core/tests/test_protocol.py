@@ -335,9 +335,9 @@ async def test_the_protocol_object_survives_misuse(one_net: Net) -> None:
     with pytest.raises(TypeError):
         type(cork).__new__(type(cork), None)
     bare = WSTransport.__new__(WSTransport)
-    with pytest.raises(RuntimeError, match="thread"):
-        bare.send(WSMsgType.TEXT, "x")
-    assert bare.write_backlog_size == 0
+    for use in (lambda: bare.send(WSMsgType.TEXT, "x"), lambda: bare.write_backlog_size, lambda: bare.user_data):
+        with pytest.raises(RuntimeError, match="is made by ws_connect"):
+            use()
     assert bare.stats.frames_in == 0
     assert "open" in repr(bare)
     client.transport.disconnect(graceful=False)

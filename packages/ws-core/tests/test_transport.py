@@ -6,7 +6,6 @@ import array
 import asyncio
 import contextlib
 import socket
-import threading
 from typing import Any
 
 import pytest
@@ -528,46 +527,7 @@ async def test_fail_with_an_exception(plain_net: Net) -> None:
     assert (close.get_close_code(), close.get_close_reason()) == (WSCloseCode.INTERNAL_ERROR, None)
 
 
-# ------------------------------------------------------------------ threads, properties
-
-
-async def test_every_method_refuses_another_thread(plain_net: Net) -> None:
-    server, peer = await plain_net.server_and_peer()
-    transport = server.transport
-    assert transport is not None
-    calls: dict[str, Any] = {
-        "send": lambda: transport.send(WSMsgType.TEXT, b""),
-        "send_ping": transport.send_ping,
-        "send_pong": transport.send_pong,
-        "send_close": transport.send_close,
-        "send_reuse_external_bytearray": lambda: transport.send_reuse_external_bytearray(2, bytearray(14), 14),
-        "disconnect": transport.disconnect,
-        "cork": transport.cork,
-        "notify_user_specific_pong_received": transport.notify_user_specific_pong_received,
-        "close": lambda: transport.close().send(None),
-        "drain": lambda: transport.drain().send(None),
-        "wait_disconnected": lambda: transport.wait_disconnected().send(None),
-        "measure_roundtrip_time": lambda: transport.measure_roundtrip_time(1).send(None),
-    }
-    errors: dict[str, BaseException] = {}
-
-    def elsewhere() -> None:
-        for name, call in calls.items():
-            try:
-                call()
-            except BaseException as exc:
-                errors[name] = exc
-
-    thread = threading.Thread(target=elsewhere)
-    thread.start()
-    thread.join()
-    assert errors.keys() == calls.keys()
-    for name, error in errors.items():
-        assert isinstance(error, RuntimeError), name
-        assert f"WSTransport.{name}" in str(error)
-        assert "call_soon_threadsafe" in str(error)
-    transport.send(WSMsgType.TEXT, b"alive")
-    assert await peer.frame() == (0x81, b"alive")
+# ------------------------------------------------------------------ properties
 
 
 async def test_properties(net: Net) -> None:

@@ -40,7 +40,6 @@ cdef class LoopState:
         uint8_t *wr_spare        # one free gather buffer, or NULL
         wl_entropy entropy
 
-        unsigned long thread_id
         object __weakref__
 
     cdef int ask_room(self, void *reader) except -1

@@ -15,7 +15,6 @@
 
 from cpython.mem cimport PyMem_RawMalloc, PyMem_RawFree
 from cpython.memoryview cimport PyMemoryView_FromObject
-from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.buffer cimport PyBuffer_FillInfo
 
 import threading
@@ -89,10 +88,9 @@ cdef Block new_block(Py_ssize_t size):
 
 @cython.final
 cdef class LoopState:
-    """What the connections of one event loop share. Belongs to the loop's thread."""
+    """What the connections of one event loop share. Belongs to the thread that runs the loop."""
 
     def __cinit__(self):
-        self.thread_id = PyThread_get_thread_ident()
         self.wr_scratch = <uint8_t *>PyMem_RawMalloc(SCRATCH_SIZE)
         if self.wr_scratch == NULL:
             raise MemoryError("cannot allocate the send buffer of an event loop")
@@ -189,7 +187,7 @@ cdef LoopState loop_state(object loop):
     cdef LoopState state
     with _states_lock:
         state = _states.get(loop)
-        if state is None or state.thread_id != PyThread_get_thread_ident():
+        if state is None:
             state = <LoopState>LoopState.__new__(LoopState)
             _states[loop] = state
     return state

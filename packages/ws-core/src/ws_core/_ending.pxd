@@ -24,6 +24,8 @@ cdef class Ending(Sender):
     cdef int linger(self) except -1
     cdef int close_with(self, int code, object reason) except -1
     cdef int set_reason(self, kind, str message, exc) except -1
+    cdef int begin_close_handshake(self) except -1
+    cdef int set_listener(self, listener) except -1
     cdef int close_received(self, WSFrame frame) except -1
     cdef int callback_error(self, object exc, str where) except -1
     cdef int lost(self) except -1

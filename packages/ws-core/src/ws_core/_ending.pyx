@@ -58,8 +58,7 @@ cdef class Ending(Sender):
         text = reason.decode() if reason else None
         self.send_message(WL_BIT_FIN | WL_OP_CLOSE, body)
         self.is_close_frame_sent = True
-        if self.close_handshake is None:
-            self.close_handshake = WSCloseHandshake()
+        self.begin_close_handshake()
         self.close_handshake.sent = WSCloseInfo(_close_code(close_code), text)
 
     def _send_raw_close(self, message):
@@ -76,20 +75,12 @@ cdef class Ending(Sender):
         if self.listener is None or self.asking_listener:
             return 0
         self.asking_listener = True
-        before = self.disconnect_reason
-        self.set_reason(
-            WSDisconnectKind.LOCAL,
-            f"more than max_write_backlog={self.config.max_write_backlog} bytes waited for the peer", None)
         try:
             self.listener.on_write_backlog(self)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
-            self.disconnect_reason = before
             self.callback_error(exc, "on_write_backlog")
-        else:
-            if not self.wr_closed:
-                self.disconnect_reason = before    # the listener decided to go on
         finally:
             self.asking_listener = False
         return 0
@@ -107,7 +98,11 @@ cdef class Ending(Sender):
         self.check_thread("disconnect")
         if self.is_disconnected:
             return
-        self.set_reason(WSDisconnectKind.LOCAL, "disconnect() was called", None)
+        if self.asking_listener:
+            why = f"more than max_write_backlog={self.config.max_write_backlog} bytes waited for the peer"
+        else:
+            why = "disconnect() was called"
+        self.set_reason(WSDisconnectKind.LOCAL, why, None)
         if not graceful:
             self.wr_closed = True
             self.drop_gathered()
@@ -219,15 +214,30 @@ cdef class Ending(Sender):
             self.lost_waiter = self.config.loop.create_future()
         return self.lost_waiter
 
+    # Attributes that are objects are read in any thread (Cython reads them in a critical section of this object).
+
     cdef int set_reason(self, kind, str message, exc) except -1:
         if self.disconnect_reason is None:
-            self.disconnect_reason = WSDisconnectReason(kind, message, exc)
+            reason = WSDisconnectReason(kind, message, exc)
+            with cython.critical_section(self):
+                self.disconnect_reason = reason
+        return 0
+
+    cdef int begin_close_handshake(self) except -1:
+        if self.close_handshake is None:
+            handshake = WSCloseHandshake()
+            with cython.critical_section(self):
+                self.close_handshake = handshake
+        return 0
+
+    cdef int set_listener(self, listener) except -1:
+        with cython.critical_section(self):
+            self.listener = listener
         return 0
 
     cdef int close_received(self, WSFrame frame) except -1:
         cdef bint first = self.close_handshake is None
-        if first:
-            self.close_handshake = WSCloseHandshake()
+        self.begin_close_handshake()
         if self.close_handshake.recv is None:
             try:
                 reason = frame.get_close_reason()

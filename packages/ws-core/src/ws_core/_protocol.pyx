@@ -112,7 +112,7 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
             # The listener often holds the transport, and loops keep protocols: let go of each other here.
             handshake = self.handshake
             self.end()
-            transport.listener = None
+            transport.set_listener(None)
             transport.hooks = None
             transport.finished = True
             if transport.lost_waiter is not None and not transport.lost_waiter.done():
@@ -190,7 +190,7 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
             raise TypeError(f"a listener must derive from WSListener, {listener!r} does not")
         for hook in hooks:
             transport.add_hook(hook)    # raises for what is no hook, and nothing is open yet
-        transport.listener = listener
+        transport.set_listener(listener)
         transport.request = request
         transport.response = response
         transport.subprotocol = subprotocol

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import weakref
 from weakref import WeakKeyDictionary
 
 #: Seconds between two reads of a connection that was reset.
@@ -20,7 +21,7 @@ VISIT_S = 0.01
 
 
 class ResetWatch:
-    """The watch of one event loop. Refers to the loop nowhere, so that it may go when the loop goes."""
+    """The watch of one event loop."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -71,7 +72,9 @@ class ResetWatch:
             asyncio.get_running_loop().call_later(VISIT_S, self._visit)
 
 
-_watches: WeakKeyDictionary[asyncio.AbstractEventLoop, ResetWatch] = WeakKeyDictionary()
+# A watch is kept by its connections and by the loop's reader, not from here: its connections know the loop, and a loop
+# that was closed under them would stay for good.
+_watches: WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[ResetWatch]] = WeakKeyDictionary()
 
 
 def reset_watch() -> ResetWatch | None:
@@ -79,7 +82,9 @@ def reset_watch() -> ResetWatch | None:
     loop = asyncio.get_running_loop()
     if not type(loop).__module__.startswith("uvloop") or not hasattr(select, "epoll"):
         return None
-    watch = _watches.get(loop)
+    reference = _watches.get(loop)
+    watch = None if reference is None else reference()
     if watch is None:
-        watch = _watches[loop] = ResetWatch()
+        watch = ResetWatch()
+        _watches[loop] = weakref.ref(watch)
     return watch

@@ -18,7 +18,11 @@ cdef class Config:
         int busy_poll_us                   # microseconds; 0: off
         object debug                       # a LoggerAdapter-like `log`, or None: debug level is off
         object resets                      # a ResetWatch, or None: the loop needs none
-    cdef LoopState shared
+    cdef:
+        LoopState shared
+        unsigned long thread_id            # of the loop
+
+    cpdef int check_thread(self, str what) except -1
 
 
 cdef class Sender:

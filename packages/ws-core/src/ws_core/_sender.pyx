@@ -12,6 +12,7 @@
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_RawFree
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.string cimport memcpy
@@ -61,6 +62,8 @@ cdef extern from *:
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
+from asyncio import _get_running_loop
+
 wl_mask_init()
 
 
@@ -86,6 +89,20 @@ cdef class Config:
         self.debug = debug
         self.resets = resets
         self.shared = loop_state(loop)
+        self.thread_id = PyThread_get_thread_ident()
+
+    cpdef int check_thread(self, str what) except -1:
+        """RuntimeError, which names `what` was called, unless this is the thread that runs the event loop."""
+        cdef unsigned long thread_id = PyThread_get_thread_ident()
+        if self.thread_id != thread_id:
+            # asyncio lets a loop that has stopped go on in another thread.
+            if _get_running_loop() is not self.loop:
+                raise RuntimeError(
+                    f"{what} was used in a thread that does not run its event loop: "
+                    f"hand it over by loop.call_soon_threadsafe(), a coroutine by asyncio.run_coroutine_threadsafe()"
+                )
+            self.thread_id = thread_id
+        return 0
 
 
 cdef inline int _send(Sender self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1:
@@ -99,15 +116,15 @@ cdef class Sender:
     """What WSTransport is made on: it sends frames. Internal."""
 
     def __dealloc__(self):
-        if self.wr_gather != NULL:
-            self.shared.give_gather(self.wr_gather)
+        # Not give_gather: the last reference may be dropped in any thread.
+        PyMem_RawFree(self.wr_gather)
 
     cdef int check_thread(self, str method) except -1:
         if self.thread_id != PyThread_get_thread_ident():
-            raise RuntimeError(
-                f"WSTransport.{method} was called from a thread that does not run the event loop of the connection: "
-                f"use loop.call_soon_threadsafe(transport.{method}, ...)"
-            )
+            if self.config is None:
+                raise RuntimeError("a WSTransport is made by ws_connect and ws_create_server")
+            self.config.check_thread("WSTransport." + method)
+            self.thread_id = self.config.thread_id
         return 0
 
     cdef int send_message(self, uint8_t first, object message) except -1:

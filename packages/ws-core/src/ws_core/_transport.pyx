@@ -5,6 +5,7 @@
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport uint8_t, uint32_t
 from ws_core._hooks cimport HOOK_CONSUME, Hook, HookChain, Outgoing, PyObject, new_chain, wrap_python_hook
 from ws_core._sender cimport Cork
@@ -41,9 +42,11 @@ cdef class WSTransport(Ending):
     One open WebSocket connection.
 
     Made by :func:`ws_connect` and by the server, given to every method of the
-    listener. Everything here belongs to the thread of the connection's event
-    loop; from any other thread it raises RuntimeError (use
-    ``loop.call_soon_threadsafe``).
+    listener. It belongs to the thread of the connection's event loop: any
+    other thread gets RuntimeError from every method, from ``user_data`` and
+    from ``write_backlog_size``, and uses ``loop.call_soon_threadsafe`` or
+    ``asyncio.run_coroutine_threadsafe``. The other attributes may be read
+    anywhere, and tell of the moment.
     """
 
     def __init__(self, *args, **kwargs):
@@ -57,7 +60,10 @@ cdef class WSTransport(Ending):
             state = "closing"
         else:
             state = "open"
-        return f"<WSTransport {side} {state} {self.underlying_transport!r}>"
+        # In another thread it must not be asked.
+        elsewhere = self.thread_id != PyThread_get_thread_ident()
+        below = type(self.underlying_transport).__name__ if elsewhere else repr(self.underlying_transport)
+        return f"<WSTransport {side} {state} {below}>"
 
     # ------------------------------------------------------------------ sending
 
@@ -197,6 +203,7 @@ cdef class WSTransport(Ending):
     @property
     def write_backlog_size(self):
         """Bytes that were sent by us and not yet taken by the operating system."""
+        self.check_thread("write_backlog_size")
         if self.is_disconnected:
             return 0
         return self.wr_gather_size + self.backlog()
@@ -248,6 +255,7 @@ cdef class WSTransport(Ending):
     @property
     def user_data(self):
         """A dict for whatever users and extensions want to keep with the connection."""
+        self.check_thread("user_data")
         if self._user_data is None:
             self._user_data = {}
         return self._user_data

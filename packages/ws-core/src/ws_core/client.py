@@ -226,6 +226,7 @@ class ClientHandshake:
             await connector.connect(protocol, self._url)
             return await self._done
         except BaseException:
+            self._done.cancel()  # nobody will ask it how the connection ended
             if self._transport is not None:
                 self._transport.abort()
             raise

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ws_core.enums import WSMsgType
@@ -171,8 +171,10 @@ _HINTS: dict[str, tuple[str, str, Any]] = {
 }
 
 _registered: list[Extension] = []
-_lock = threading.RLock()
+_lock = threading.RLock()  # of _registered; not held while extensions are imported
 _entry_points_loaded = False
+_entry_points_loading = False
+_loading_lock = threading.RLock()  # whoever wants extensions while another thread loads them waits for them
 
 
 def _owner_of(option: str, extensions: Iterable[Extension]) -> Extension | None:
@@ -214,21 +216,27 @@ def registered_extensions() -> tuple[Extension, ...]:
 
 
 def _load_entry_points() -> None:
-    global _entry_points_loaded
+    global _entry_points_loaded, _entry_points_loading
     if _entry_points_loaded:
         return
-    with _lock:
-        if _entry_points_loaded:
+    with _loading_lock:
+        if _entry_points_loaded or _entry_points_loading:  # the latter: an extension asks while it is imported
             return
-        _entry_points_loaded = True
-        for entry_point in entry_points(group=ENTRY_POINT_GROUP):
-            try:
-                loaded = entry_point.load()
-                register_extension(loaded() if isinstance(loaded, type) else loaded)
-            except Exception:
-                _logger.exception(
-                    "extension %r (%s) cannot be used and is left out", entry_point.name, entry_point.value
-                )
+        _entry_points_loading = True
+        try:
+            for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+                _load(entry_point)
+        finally:
+            _entry_points_loading = False
+            _entry_points_loaded = True
+
+
+def _load(entry_point: EntryPoint) -> None:
+    try:
+        loaded = entry_point.load()
+        register_extension(loaded() if isinstance(loaded, type) else loaded)
+    except Exception:
+        _logger.exception("extension %r (%s) cannot be used and is left out", entry_point.name, entry_point.value)
 
 
 class ActiveExtension:

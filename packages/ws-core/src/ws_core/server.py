@@ -126,7 +126,8 @@ class WSServer:
     """
     A listening server: what asyncio.Server has, and the connections it has accepted.
 
-    As an async context manager it is shut down at the end, see :meth:`shutdown`.
+    As an async context manager it is shut down at the end, see :meth:`shutdown`. Its methods raise RuntimeError in any
+    thread but its loop's; what it is and has may be read anywhere.
     """
 
     def __init__(self, server: asyncio.Server, settings: ServerSettings) -> None:
@@ -154,6 +155,7 @@ class WSServer:
 
     async def start_serving(self) -> None:
         """Begin to accept, after ``start_serving=False``."""
+        self._check_thread("start_serving")
         await self._server.start_serving()
 
     async def serve_forever(self) -> None:
@@ -162,6 +164,7 @@ class WSServer:
 
         It does not wait for the connections, as asyncio's does: inside ``async with server``, the shutdown follows.
         """
+        self._check_thread("serve_forever")
         if self._forever is not None:
             raise RuntimeError("serve_forever() runs already")
         if not self.sockets:
@@ -176,22 +179,26 @@ class WSServer:
 
     def close(self) -> None:
         """Stop listening. Open connections go on: see :meth:`shutdown`."""
+        self._check_thread("close")
         if self._forever is not None:
             self._forever.cancel()
         self._server.close()
 
     async def wait_closed(self) -> None:
         """Wait until it is closed and (from Python 3.12 on) its last connection is gone."""
+        self._check_thread("wait_closed")
         await self._server.wait_closed()
 
     def close_clients(self) -> None:
         """End every connection: send what waits, no closing handshake."""
+        self._check_thread("close_clients")
         for transport in self.connections:
             transport.disconnect()
         self._drop_pending()
 
     def abort_clients(self) -> None:
         """Cut every connection."""
+        self._check_thread("abort_clients")
         for transport in self.connections:
             transport.disconnect(graceful=False)
         self._drop_pending()
@@ -208,10 +215,14 @@ class WSServer:
 
         Returns when every on_ws_disconnected has returned.
         """
+        self._check_thread("shutdown")
         self._settings.shutting_down = True
         self.close()
         self._drop_pending()
         await asyncio.gather(*(transport.close(code, message, timeout) for transport in self.connections))
+
+    def _check_thread(self, method: str) -> None:
+        self._settings.config.check_thread(f"WSServer.{method}")
 
     def _drop_pending(self) -> None:
         for handshake in list(self._settings.pending):

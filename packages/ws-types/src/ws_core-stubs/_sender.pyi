@@ -38,6 +38,7 @@ class Config:
         debug: Callable[..., None] | None,
         resets: ResetWatch | None,
     ) -> None: ...
+    def check_thread(self, what: str) -> int: ...
 
 class Sender:
     @property
