@@ -19,25 +19,6 @@ CORE_TESTS = "packages/ws-core/tests"
 COMES_WITH = "Comes with"
 PENDING = frozenset(
     {
-        "test_many_loops.py::test_echo_with_frames_kept_in_other_threads",
-        "test_many_loops.py::test_loops_come_and_go",
-        "test_pieces.py::test_small_streams_in_pieces",
-        "test_pieces.py::test_the_handshake_cut_at_every_place",
-        "test_pieces.py::test_whole",
-        "test_reconnecting.py::test_again_and_again",
-        "test_reconnecting.py::test_it_waits_for_the_end_of_the_connection",
-        "test_reconnecting.py::test_the_first_connection_may_have_to_wait",
-        "test_reconnecting.py::test_the_other_arguments",
-        "test_reconnecting.py::test_the_server_is_started_anew",
-        "test_reconnecting_ends.py::test_aclose_in_the_middle",
-        "test_reconnecting_ends.py::test_cancelled_in_the_middle",
-        "test_reconnecting_ends.py::test_leaving_async_with_closes",
-        "test_testing_ends.py::test_closing_handshake",
-        "test_testing_pair.py::test_both_sides_are_real",
-        "test_testing_wire.py::test_cut",
-        "test_threads.py::test_a_server_in_another_thread",
-        "test_threads.py::test_attributes_of_a_transport_in_another_thread",
-        "test_threads.py::test_every_method_of_a_transport_refuses_another_thread",
         "tests/capi/test_capi.py::test_a_cython_hook",
         "tests/capi/test_capi.py::test_a_cython_listener",
         "tests/capi/test_capi.py::test_frames_and_user_data",
@@ -45,17 +26,6 @@ PENDING = frozenset(
         "tests/capi/test_capi.py::test_types_and_versions",
         "tests/capi/test_examples.py::test_the_extension_works_from_its_wheel",
         "tests/capi/test_refusals.py::test_every_minor_has_its_frozen_header",
-        "tests/examples/test_clients.py::test_roundtrip_time",
-        "tests/examples/test_cython_listener.py::test_cython_listener",
-        "tests/examples/test_demos.py::test_async_iteration",
-        "tests/examples/test_demos.py::test_debug_logs",
-        "tests/examples/test_demos.py::test_exceptions",
-        "tests/examples/test_demos.py::test_fragmented_messages",
-        "tests/examples/test_demos.py::test_slow_client",
-        "tests/examples/test_demos.py::test_socket_options",
-        "tests/examples/test_parts.py::test_pieces_make_the_message",
-        "tests/examples/test_servers.py::test_async_callbacks",
-        "tests/examples/test_servers.py::test_graceful_shutdown",
     }
 )
 
