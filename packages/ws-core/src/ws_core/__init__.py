@@ -1,6 +1,7 @@
 """WebSockets at the speed of the wire: a client and a server for asyncio. What stands here is the public API."""
 
 from ws_core._broadcast import broadcast
+from ws_core._capi import abi_version, get_include
 from ws_core._frame import WSFrame
 from ws_core._listener import WSListener
 from ws_core._options import WS_DEBUG_LL, WSLoggerLike
@@ -61,7 +62,9 @@ __all__ = [
     "WSUpgradeResponse",
     "WSUpgradeResponseWithListener",
     "__version__",
+    "abi_version",
     "broadcast",
+    "get_include",
     "register_extension",
     "registered_extensions",
     "ws_connect",
