@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import ws_core
-from strangers import HERE, copied, import_error, install
+from strangers import HERE, compile_only, copied, import_error
 from ws_core._layout import layout_number, write_layout_pxd
 
 HEADER = Path(ws_core.get_include()) / "ws_core.h"
@@ -23,7 +23,7 @@ def built_with_header(tmp_path: Path, text: str) -> Path:
     """c_plain, compiled against another header: one beside the source is found first."""
     source = copied(HERE / "c_plain", tmp_path)
     (source / "ws_core.h").write_text(text)
-    install(source, tmp_path / "site")
+    compile_only(source, tmp_path / "site")
     return tmp_path / "site"
 
 
@@ -108,7 +108,7 @@ def test_a_module_of_another_layout_is_refused(tmp_path: Path) -> None:
     pxd.write_text(pxd.read_text().replace(old, f"    cdef int something_new(self) except -1\n{old}"))
     number = write_layout_pxd(changed)
     assert number != layout_number(HEADER.parent.parent)
-    install(source, tmp_path / "site")
+    compile_only(source, tmp_path / "site")
     message = import_error("capi_cython_listener", tmp_path / "site")
     assert f"was compiled against the classes of another build of ws_core (layout_{number:08x})" in message
     assert "rebuild it against the installed one" in message

@@ -100,15 +100,15 @@ cdef class HookChain:
     cdef int on_open(self, object transport) except -1:
         cdef Hook hook
         for hook in self.hooks:
-            if hook.calls.on_open != NULL and hook.calls.on_open(hook.context, transport):
-                _bad_verdict("on_open", -1)
+            if hook.calls.on_open != NULL:
+                _expect_zero("on_open", hook.calls.on_open(hook.context, transport))
         return 0
 
     cdef int on_user_pong(self, object transport) except -1:
         cdef Hook hook
         for hook in self.hooks:
-            if hook.calls.on_user_pong != NULL and hook.calls.on_user_pong(hook.context, transport):
-                _bad_verdict("on_user_pong", -1)
+            if hook.calls.on_user_pong != NULL:
+                _expect_zero("on_user_pong", hook.calls.on_user_pong(hook.context, transport))
         return 0
 
     cdef int on_close(self, object transport) except -1:
@@ -119,8 +119,7 @@ cdef class HookChain:
             if hook.calls.on_close == NULL:
                 continue
             try:
-                if hook.calls.on_close(hook.context, transport):
-                    _bad_verdict("on_close", -1)
+                _expect_zero("on_close", hook.calls.on_close(hook.context, transport))
             except BaseException as exc:
                 first = first or exc
         if first is not None:
@@ -135,6 +134,10 @@ cdef WSFrame _taken(PyObject *replacement):
     frame = <object>replacement
     Py_DECREF(frame)
     return <WSFrame?>frame
+
+
+cdef int _expect_zero(str method, int verdict) except -1:
+    return _bad_verdict(method, verdict) if verdict else 0
 
 
 cdef int _bad_verdict(str method, int verdict) except -1:
