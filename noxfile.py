@@ -97,6 +97,13 @@ def core_only(session: nox.Session) -> None:
 
 
 @nox.session
+def capi(session: nox.Session) -> None:
+    """Strangers' projects in C, C++ and Cython, built against the installed wheel; the guide's examples."""
+    install_family(session, *TEST_REQUIREMENTS)
+    session.run("python", "-m", "pytest", "-q", "tests/capi", *session.posargs)
+
+
+@nox.session
 def wire(session: nox.Session) -> None:
     """The C tests of _wire, plain and under AddressSanitizer and UBSan."""
     session.run("python", "packages/ws-core/tests/wire/run.py", *session.posargs)
@@ -109,8 +116,8 @@ def lint(session: nox.Session) -> None:
     session.install("-q", "ruff==0.17.6", "cython-lint==0.22.1")
     session.run("ruff", "check", *session.posargs, *PURE_SOURCES)
     session.run("ruff", "format", *([] if "--fix" in session.posargs else ["--check"]), *PURE_SOURCES)
-    folders = (Path("packages/ws-core/src"), Path("examples"))
-    sources = [str(path) for folder in folders for path in folder.rglob("*.p[yx][xd]")]
+    folders = ("packages/ws-core/src", "tests/capi", "examples")
+    sources = [str(path) for folder in folders for path in Path(folder).rglob("*.p[yx][xd]")]
     session.run("cython-lint", "--max-line-length=120", *sources)
 
 
