@@ -1,4 +1,7 @@
-"""The same extension with its hook in C: with `count_words_c=True`, words(transport) is how many have come."""
+"""The same extension with its hook in C: with `count_words_c=True`, words(transport) is how many have come.
+
+pip install .        # in this folder; needs a C compiler
+"""
 
 from __future__ import annotations
 

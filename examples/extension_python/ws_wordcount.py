@@ -1,4 +1,7 @@
-"""An extension: with `count_words=True`, transport.user_data["words"] is the number of words that have come."""
+"""An extension: with `count_words=True`, transport.user_data["words"] is the number of words that have come.
+
+pip install .        # in this folder; from then on ws_connect and ws_create_server have the option
+"""
 
 from __future__ import annotations
 
