@@ -116,7 +116,7 @@ def lint(session: nox.Session) -> None:
     session.install("-q", "ruff==0.17.6", "cython-lint==0.22.1")
     session.run("ruff", "check", *session.posargs, *PURE_SOURCES)
     session.run("ruff", "format", *([] if "--fix" in session.posargs else ["--check"]), *PURE_SOURCES)
-    folders = ("packages/ws-core/src", "tests/capi", "examples")
+    folders = ("packages/ws-core/src", "tests/capi", "examples", "benchmarks")
     sources = [str(path) for folder in folders for path in Path(folder).rglob("*.p[yx][xd]")]
     session.run("cython-lint", "--max-line-length=120", *sources)
 
@@ -130,7 +130,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside the peers: `-- rtt`, `-- busy`, `-- pipelined`, `-- feed`, `-- idle`."""
+    """Measure beside the peers: `-- rtt`, `-- busy`, `-- pipelined`, `-- feed`, `-- hooks`, `-- idle`."""
     install_family(session, "-r", "benchmarks/requirements.txt")
     for name in session.posargs[:1] or ("rtt", "pipelined", "feed", "idle"):
         session.run("python", "-m", "benchmarks", name, *session.posargs[1:])

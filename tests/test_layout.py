@@ -292,3 +292,13 @@ def test_import_loads_later_what_few_ask_for() -> None:
         "assert ws_core.reconnecting is names['reconnecting'] is sys.modules['ws_core._reconnecting'].reconnecting"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_the_benchmark_of_hooks_cuts_out_is_there() -> None:
+    """It compiles a core without hooks, and would otherwise find out when somebody next runs it."""
+    cuts = ast.parse((ROOT / "benchmarks/hooks.py").read_text())
+    (value,) = (
+        node.value for node in cuts.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CUTS"
+    )
+    for name, what, _ in ast.literal_eval(value):
+        assert (CORE / name).read_text().count(what) == 1, f"{name}: {what!r}"

@@ -262,12 +262,25 @@ async def test_bad_arguments_are_errors(one_net: Net, sender: ModuleType) -> Non
             send(client.transport, FIN | 9, b"x" * 126)
     client.transport.send(WSMsgType.TEXT, "still alive")
     frame = await server.frame()
-    with pytest.raises(ValueError, match="0 to 255"):
-        sender.frame_replace(frame, 256, b"", 0)
+    for first in (256, -1, FIN | 3, FIN | 0xB):
+        with pytest.raises(ValueError, match="not the first byte"):
+            sender.frame_replace(frame, first, b"", 0)
     with pytest.raises(ValueError, match="negative"):
         sender.frame_replace(frame, TEXT, b"", -1)
     with pytest.raises(ValueError, match="is NULL"):
         sender.frame_replace(frame, TEXT, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "match"),
+    [(FIN | 3, "reserved opcode 3"), (FIN | 8, "CLOSE"), (FIN | 9, "control frame of a message")],
+)
+async def test_what_on_send_cannot_make_of_a_message(one_net: Net, sender: ModuleType, first: int, match: str) -> None:
+    _, client = await one_net.pair()
+    client.transport.add_hook(sender.renaming_hook(first))
+    client.transport.send(WSMsgType.TEXT, "hello")
+    with pytest.raises(ValueError, match=match):
+        await within(client.transport.wait_disconnected())
 
 
 @pytest.mark.parametrize("wrong", [None, 1, WSListener()], ids=lambda wrong: type(wrong).__name__)

@@ -209,6 +209,28 @@ static PyObject *with_struct_size(PyObject *module, PyObject *args)
     return ws->new_listener(&calls.listener, NULL);
 }
 
+/* A hook that gives every message the first byte that it was made with. */
+static int name_anew(void *context, PyObject *transport, ws_message *message)
+{
+    (void)transport;
+    message->first = (uint8_t)(uintptr_t)context;
+    return WS_HOOK_REPLACE;
+}
+
+static PyObject *renaming_hook(PyObject *module, PyObject *first)
+{
+    const ws_hook_calls calls = {
+        .struct_size = sizeof(calls),
+        .opcodes = 1u << WS_OP_TEXT,
+        .on_send = name_anew,
+    };
+    const long value = PyLong_AsLong(first);
+    (void)module;
+    if (value == -1 && PyErr_Occurred())
+        return NULL;
+    return ws->new_hook(&calls, (void *)(uintptr_t)value);
+}
+
 static PyObject *types(PyObject *module, PyObject *nothing)
 {
     (void)module;
@@ -241,6 +263,7 @@ static PyMethodDef methods[] = {
     {"frame_replace", frame_replace, METH_VARARGS, NULL},
     {"frame_bytes", frame_bytes, METH_VARARGS, NULL},
     {"with_struct_size", with_struct_size, METH_VARARGS, NULL},
+    {"renaming_hook", renaming_hook, METH_O, NULL},
     {"types", types, METH_NOARGS, NULL},
     {"context_is_null", context_is_null, METH_O, NULL},
     {NULL, NULL, 0, NULL},

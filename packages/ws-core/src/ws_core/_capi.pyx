@@ -72,8 +72,7 @@ cdef object _frame_replace(object frame, int first, const void *payload, Py_ssiz
     cdef WSFrame old = <WSFrame?>frame
     cdef WSFrame new
     cdef Block block
-    if first < 0 or first > 255:
-        raise ValueError(f"the first byte of a frame is 0 to 255, not {first}")
+    _check_opcode(first)
     _check_memory(payload, size)
     block = new_block(size)
     if size:
@@ -93,10 +92,15 @@ cdef int _check_memory(const void *payload, Py_ssize_t size) except -1:
         raise ValueError(f"the payload of {size} bytes is NULL")
     return 0
 
-cdef int _check_first(int first) except -1:
+cdef int _check_opcode(int first) except -1:
     cdef int opcode = first & WL_OPCODE_MASK
     if first < 0 or first > 255 or opcode > WL_OP_PONG or WL_OP_BINARY < opcode < WL_OP_CLOSE:
         raise ValueError(f"{first:#x} is not the first byte of a frame: opcode and bits (RFC 6455 5.2)")
+    return 0
+
+cdef int _check_first(int first) except -1:
+    cdef int opcode = first & WL_OPCODE_MASK
+    _check_opcode(first)
     if opcode == WL_OP_CLOSE:
         raise ValueError("a CLOSE is sent by send_close")
     if opcode & WL_OPCODE_CONTROL and not first & WL_BIT_FIN:

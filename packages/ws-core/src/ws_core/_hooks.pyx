@@ -93,6 +93,8 @@ cdef class HookChain:
                 raise ValueError("a hook's on_send made a message without a payload, or with a negative size")
             if (message.first ^ before) & 0x08 or (message.first & 0x0F) == 0x08:
                 raise ValueError("a hook's on_send must not make a control frame of a message, or a CLOSE")
+            if 0x02 < message.first & 0x0F < 0x08 or message.first & 0x0F > 0x0A:
+                raise ValueError(f"a hook's on_send made a frame of the reserved opcode {message.first & 0x0F}")
             if message.first & 0x08 and (message.size > 125 or not message.first & 0x80):
                 raise ValueError("a hook's on_send made a control frame that is fragmented or over 125 bytes")
         return HOOK_PASS
@@ -144,6 +146,10 @@ cdef int _bad_verdict(str method, int verdict) except -1:
     raise SystemError(f"a hook's {method} returned {verdict} without setting an exception")
 
 
+# What the calls of the classes themselves would take several times as long for.
+cdef dict _MSG_TYPES = {int(each): each for each in WSMsgType}
+_new_tuple = tuple.__new__
+
 # The adapter for hooks written in Python. Which callbacks a hook has is asked
 # once, here: a TransportHook method that is not overridden is never called.
 
@@ -168,9 +174,9 @@ cdef int _py_on_frame(void *context, object transport, WSFrame frame, PyObject *
 
 cdef int _py_on_send(void *context, object transport, Outgoing *message) except? -1:
     cdef uint8_t first = message.first
-    given = WSMessage(
-        WSMsgType(first & 0x0F), PyBytes_FromStringAndSize(<const char *>message.payload, message.size),
-        (first & 0x80) != 0, (first & 0x40) != 0, (first & 0x20) != 0, (first & 0x10) != 0)
+    given = _new_tuple(WSMessage, (
+        _MSG_TYPES[first & 0x0F], PyBytes_FromStringAndSize(<const char *>message.payload, message.size),
+        (first & 0x80) != 0, (first & 0x40) != 0, (first & 0x20) != 0, (first & 0x10) != 0))
     result = (<object>context).on_send(transport, given)
     if result is given:
         return HOOK_PASS

@@ -315,7 +315,7 @@ cdef class Receiver:
 
     cdef int answer_ping(self, WSTransport transport, WSFrame frame) except -1:
         """RFC 6455 section 5.5.3: the PONG carries what the PING carried."""
-        if transport.wr_hooked:
+        if transport.wr_hooked >> WL_OP_PONG & 1:
             return transport.emit(
                 WL_BIT_FIN | WL_OP_PONG, <uint8_t *>frame.payload_ptr, frame.payload_size, None)
         return transport.send_frame(

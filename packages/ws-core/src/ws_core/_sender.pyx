@@ -106,7 +106,7 @@ cdef class Config:
 
 
 cdef inline int _send(Sender self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1:
-    if self.wr_hooked:
+    if self.wr_hooked >> (first & 0x0F) & 1:
         return self.emit(first, payload, size, owner)
     return self.send_frame(first, payload, size, owner)
 
@@ -151,7 +151,7 @@ cdef class Sender:
             PyBuffer_Release(&view)
 
     cdef int emit(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1:
-        """send_frame for a connection that is `wr_hooked`: WSTransport asks its hooks first."""
+        """send_frame for what a hook may want to see (`wr_hooked`): WSTransport asks its hooks first."""
         return self.send_frame(first, payload, size, owner)
 
     cdef int send_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1:

@@ -139,7 +139,7 @@ cdef class WSTransport(Ending):
             return self.emit(first, payload, msg_size, None)    # checks the size; nothing to gain in place
         if self.wr_closed or self.is_close_frame_sent:
             return self.send_frame(first, payload, msg_size, None)
-        if self.wr_hooked or self.wr_cork or not self.may_write_directly():
+        if self.wr_hooked >> msg_type & 1 or self.wr_cork or not self.may_write_directly():
             return self.emit(first, payload, msg_size, None)
         header_size = wl_header_size(msg_size, self.is_client_side)
         head = payload - header_size
@@ -240,7 +240,7 @@ cdef class WSTransport(Ending):
 
     cdef int _use_hooks(self, list hooks) except -1:
         self.hooks = new_chain(hooks)
-        self.wr_hooked = self.hooks is not None and self.hooks.send_opcodes != 0
+        self.wr_hooked = 0 if self.hooks is None else self.hooks.send_opcodes
         return 0
 
     def remove_hook(self, hook):
