@@ -446,6 +446,33 @@ async def test_a_dead_peer_does_not_hold_the_socket(net: Net, monkeypatch: pytes
     await server.event("disconnected")
 
 
+async def test_a_close_waits_for_a_slow_peer(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as it takes something it is not cut, also where the loop's TLS does not say how much waits."""
+    from ws_core import _ending, _linger
+
+    made: list[_linger.Linger] = []
+
+    class Kept(_linger.Linger):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr(_linger, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(_ending, "Linger", Kept)
+    server, peer = await net.server_and_peer()
+    server.transport.send(WSMsgType.BINARY, b"x" * 30_000_000)  # more than what the system takes
+    server.transport.send_close(WSCloseCode.OK)
+    server.transport.disconnect()
+    underlying = server.transport.underlying_transport
+    for _ in range(3):
+        taken = _linger._taken(underlying)
+        await within(peer.reader.readexactly(3_000_000))
+        await until(lambda taken=taken: _linger._taken(underlying) > taken)
+        made[0]._look()  # its time is up
+        await asyncio.sleep(0.01)
+        assert "disconnected" not in server.events
+
+
 async def test_close_waits_for_the_peers_close(net: Net) -> None:
     server, peer = await net.server_and_peer()
     closing = asyncio.ensure_future(server.transport.close(WSCloseCode.GOING_AWAY, "bye"))
@@ -471,8 +498,9 @@ async def test_close_gives_up_on_a_silent_peer(net: Net) -> None:
     await within(server.transport.close(timeout=0.05))
     assert server.transport.disconnect_reason.kind is WSDisconnectKind.TIMEOUT
     assert server.events == ["connected", "disconnected"]
-    with pytest.raises(ValueError, match="timeout"):
-        await server.transport.close(timeout=-1)
+    for timeout in (-1, float("nan"), "soon"):
+        with pytest.raises(ValueError, match="timeout"):
+            await server.transport.close(timeout=timeout)
     del peer
 
 
