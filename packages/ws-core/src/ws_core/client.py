@@ -216,6 +216,7 @@ class ClientHandshake:
         self._reader = ResponseReader()
         self._request = build_request(url, self._key, headers, subprotocols, user_info)
         self._negotiation.offer(self._request)
+        self._request_bytes = self._request.to_bytes()  # raises for what cannot be sent, and nothing is open yet
         self._done: asyncio.Future[tuple[WSTransport, WSListener]] = config.loop.create_future()
         self._protocol: WSProtocol | None = None
         self._transport: asyncio.Transport | None = None
@@ -241,7 +242,7 @@ class ClientHandshake:
         self._transport = transport
         if self._config.debug is not None:
             self._config.debug("send upgrade request %r", self._request)
-        transport.write(self._request.to_bytes())
+        transport.write(self._request_bytes)
 
     def data_received(self, data: bytes) -> None:
         if self._done.done():
