@@ -402,6 +402,14 @@ async def test_graceful_disconnect_sends_the_backlog_first(net: Net) -> None:
     await server.event("disconnected")
 
 
+async def test_graceful_disconnect_sends_what_has_gathered(plain_net: Net) -> None:
+    server, peer = await plain_net.server_and_peer()
+    with server.transport.cork():
+        server.transport.send(WSMsgType.TEXT, "gathered")
+        server.transport.disconnect()
+    assert await peer.rest() == frame_bytes(1, b"gathered")
+
+
 async def test_ungraceful_disconnect_drops_the_backlog(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, and not because the patience with a peer that takes nothing has ended."""
     from ws_core import _linger
@@ -471,6 +479,13 @@ async def test_a_close_waits_for_a_slow_peer(net: Net, monkeypatch: pytest.Monke
         made[0]._look()  # its time is up
         await asyncio.sleep(0.01)
         assert "disconnected" not in server.events
+    # But not for ever.
+    made[0]._deadline = 0.0
+    taken = _linger._taken(underlying)
+    await within(peer.reader.readexactly(3_000_000))
+    await until(lambda: _linger._taken(underlying) > taken)
+    made[0]._look()
+    await server.event("disconnected")
 
 
 async def test_close_waits_for_the_peers_close(net: Net) -> None:
@@ -591,7 +606,11 @@ async def test_stats(net: Net) -> None:
     assert client.transport.stats[:4] == (1, 3, 2, 208 + 7)
     assert server.transport.stats[:4] == (2, 208 + 7, 1, 3)
     loop = asyncio.get_running_loop()
-    assert abs(loop.time() - server.transport.stats.last_data_time) < 5
+    before = server.transport.stats.last_data_time
+    assert abs(loop.time() - before) < 5
+    client.transport.send(WSMsgType.BINARY, b"x")
+    await server.frame()
+    assert server.transport.stats.last_data_time > before
 
 
 async def test_a_transport_cannot_be_made_by_hand() -> None:
