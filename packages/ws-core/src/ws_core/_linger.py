@@ -81,7 +81,10 @@ def _taken(transport: Any) -> int:
     The backlog alone would not do: the TLS transports of asyncio and uvloop leave out of it what waits in the transport
     below theirs.
     """
-    sock = transport.get_extra_info("socket")
+    try:
+        sock = transport.get_extra_info("socket")
+    except AttributeError:
+        return 0  # asyncio's TLS transport, closed twice by somebody
     if not sys.platform.startswith("linux") or sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return 0
     try:
