@@ -5,13 +5,14 @@ from __future__ import annotations
 import array
 import asyncio
 import contextlib
+import os
 import socket
 from typing import Any
 
 import pytest
 
 from harness import Net, RawPeer, Recorder, client_frame, frame_bytes, random_bytes, until, within
-from ws_core import WSCloseCode, WSDisconnectKind, WSDisconnectReason, WSFrame, WSMsgType, WSTransport
+from ws_core import WSCloseCode, WSDisconnectKind, WSDisconnectReason, WSFrame, WSMsgType, WSTransport, broadcast
 
 # ------------------------------------------------------------------ messages
 
@@ -172,6 +173,38 @@ async def test_order_is_the_order_of_the_calls(net: Net) -> None:
             transport.send(WSMsgType.BINARY, message)
     for message in messages:
         assert bytes(await listener.frame()) == message
+
+
+@pytest.mark.parametrize("how", ["send", "large", "in place", "broadcast", "cork"])
+async def test_nothing_overtakes_the_backlog(plain_net: Net, how: str) -> None:
+    """The system has room again, and the loop has not noticed yet: what waits in the transport goes first."""
+    server, peer = await plain_net.server_and_peer()
+    transport = server.transport
+    peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    count = 0
+    while transport.write_backlog_size < 10_000_000:
+        transport.send(WSMsgType.BINARY, b"-" * 100_000)
+        count += 1
+    received = b""
+    with socket.socket(fileno=os.dup(peer.writer.get_extra_info("socket").fileno())) as sock:
+        while True:
+            try:
+                received += sock.recv(1_000_000, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+    last = b"l" * (1_000_000 if how == "large" else 10)
+    if how == "in place":
+        transport.send_reuse_external_bytearray(WSMsgType.BINARY, bytearray(14) + last, 14)
+    elif how == "broadcast":
+        broadcast([transport], WSMsgType.BINARY, last)
+    elif how == "cork":
+        with transport.cork():
+            transport.send(WSMsgType.BINARY, last)
+    else:
+        transport.send(WSMsgType.BINARY, last)
+    transport.disconnect()
+    peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+    assert received + await peer.rest() == frame_bytes(2, b"-" * 100_000) * count + frame_bytes(2, last)
 
 
 async def test_cork_is_one_write(plain_net: Net) -> None:
