@@ -421,18 +421,23 @@ async def test_a_handshake_error_is_a_ws_error(one_net: Net) -> None:
 async def test_cancelling_between_the_socket_and_the_upgrade(net: Net) -> None:
     """The protocol has its transport, ws_connect does not know yet. Nobody waits for the answer any more."""
 
+    # Seen by the server: uvloop closes its own transport then without a word to the protocol.
     lost = asyncio.Event()
+
+    async def serve(peer: RawPeer) -> None:
+        try:
+            await peer.rest()
+        finally:
+            lost.set()
 
     class Cancelling(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if "upgrade request" in record.getMessage():
                 task.cancel()
-            elif "WSTransport client disconnected" in record.getMessage():
-                lost.set()
 
     logger = logging.Logger("test", WS_DEBUG_LL)
     logger.addHandler(Cancelling())
-    port = await net.raw_server(silent)
+    port = await net.raw_server(serve)
     task = asyncio.ensure_future(net.connect(port, no_listener, logger_name=logger))
     with pytest.raises(asyncio.CancelledError):
         await within(task)

@@ -300,6 +300,22 @@ async def test_the_first_frame_stays_behind_the_answer(plain_net: Net) -> None:
     assert data.index(b"\r\n\r\n") + 4 + len(frame_bytes(1, b"behind it")) == len(data)
 
 
+async def test_what_is_sent_in_on_write_backlog_does_not_ask_again(plain_net: Net) -> None:
+    listener, peer, count = await full(plain_net)
+    transport = listener.transport
+    nested: list[int] = []
+
+    def say() -> None:
+        listener.action = lambda: nested.append(1)
+        transport.send(WSMsgType.TEXT, "too slow")
+        listener.action = None
+
+    listener.action = say
+    transport.send(WSMsgType.TEXT, "asks")
+    assert await rest_of(peer, count, 2) == [b"asks", b"too slow"]
+    assert not nested
+
+
 @pytest.mark.parametrize("ends", [False, True])
 async def test_a_close_inside_the_write_of_a_close(plain_net: Net, ends: bool) -> None:
     """What a callback sends while the CLOSE leaves comes too late: a frame behind it, another CLOSE."""
