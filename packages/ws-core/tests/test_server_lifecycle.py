@@ -383,6 +383,25 @@ async def test_shutdown(net: Net) -> None:
     await within(server.shutdown())  # again: nothing to do
 
 
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"code": 5}, "status code 5"),
+        ({"message": "x" * 124}, "123 bytes"),
+        ({"message": b"\xff"}, "utf-8"),
+        ({"timeout": -1}, "timeout"),
+        ({"timeout": "5"}, "timeout"),
+    ],
+)
+async def test_a_shutdown_that_cannot_be_has_done_nothing(one_net: Net, arguments: Any, match: str) -> None:
+    server = await one_net.serve()
+    transport, _ = await one_net.connect(server)
+    with pytest.raises(ValueError, match=match):
+        await within(server.shutdown(**arguments))
+    assert server.is_serving()
+    assert not transport.is_disconnected
+
+
 async def test_shutdown_says_going_away(one_net: Net) -> None:
     server = await one_net.serve()
     _, listener = await one_net.connect(server)

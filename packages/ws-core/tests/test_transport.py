@@ -223,6 +223,25 @@ async def test_cork_is_one_write(plain_net: Net) -> None:
     assert data == b"".join(frame_bytes(2, b"%d" % index) for index in range(50))
 
 
+async def test_cork_in_the_callback_of_a_last_frame(plain_net: Net) -> None:
+    """Without it the first answer would leave at once."""
+
+    class Answers(Recorder):
+        waiting: tuple[int, ...] = ()
+
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            with transport.cork():
+                transport.send(WSMsgType.BINARY, b"one")
+                first = transport.write_backlog_size
+                transport.send(WSMsgType.BINARY, b"two")
+                self.waiting = (first, transport.write_backlog_size)
+
+    server, peer = await plain_net.server_and_peer(Answers)
+    await peer.send(frame_bytes(WSMsgType.BINARY, b"?", mask=b"abcd"))
+    assert [await peer.frame(), await peer.frame()] == [(0x82, b"one"), (0x82, b"two")]
+    assert server.waiting == (5, 10)
+
+
 async def test_cork_flushes_at_64_kib(plain_net: Net) -> None:
     server, peer = await plain_net.server_and_peer()
     with server.transport.cork():

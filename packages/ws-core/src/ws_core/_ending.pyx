@@ -32,30 +32,11 @@ cdef class Ending(Sender):
         Does nothing after the first call and on a connection that is gone. ValueError: a code that must not be on
         the wire (RFC 6455 section 7.4), a reason without a code, too long, or not UTF-8.
         """
-        cdef bytes body
         self.check_thread("send_close")
         if self.is_close_frame_sent or self.wr_closed:
             return
-        if close_message is None:
-            reason = b""
-        elif isinstance(close_message, str):
-            reason = close_message.encode()
-        else:
-            reason = bytes(close_message)
-        if close_code == 0:
-            if reason:
-                raise ValueError("a CLOSE with a reason needs a status code (RFC 6455 5.5.1), NO_INFO is none")
-            body = b""
-        else:
-            if not wl_close_code_valid(<unsigned>close_code):
-                raise ValueError(
-                    f"status code {close_code} must not be sent in a CLOSE frame (RFC 6455 7.4): "
-                    f"use a WSCloseCode or 3000 to 4999"
-                )
-            if len(reason) > WL_CONTROL_PAYLOAD_MAX - 2:
-                raise ValueError(f"the reason of a CLOSE is limited to 123 bytes, this one has {len(reason)}")
-            body = close_code.to_bytes(2, "big") + reason
-        text = reason.decode() if reason else None
+        body = close_payload(close_code, close_message)
+        text = body[2:].decode() if len(body) > 2 else None
         self.begin_close_handshake()
         self.close_handshake.sent = WSCloseInfo(_close_code(close_code), text)
         self.send_last_frame(WL_BIT_FIN | WL_OP_CLOSE, body)
@@ -170,8 +151,7 @@ cdef class Ending(Sender):
         :attr:`close_handshake`. May be called any number of times; never raises what ended the connection.
         """
         self.check_thread("close")
-        if timeout is not None and not (isinstance(timeout, (int, float)) and timeout >= 0):
-            raise ValueError(f"timeout must be a number of seconds >= 0 or None, not {timeout!r}")
+        check_close_timeout(timeout)
         if self.finished:
             return
         loop = self.config.loop
@@ -280,6 +260,35 @@ cdef class Ending(Sender):
         code, reason = _chosen_close(exc)
         self.close_with(code, reason)
         return 0
+
+
+def close_payload(int close_code, close_message):
+    """The payload of a CLOSE frame (RFC 6455 section 5.5.1). ValueError as for WSTransport.send_close."""
+    if close_message is None:
+        reason = b""
+    elif isinstance(close_message, str):
+        reason = close_message.encode()
+    else:
+        reason = bytes(close_message)
+        reason.decode()
+    if close_code == 0:
+        if reason:
+            raise ValueError("a CLOSE with a reason needs a status code (RFC 6455 5.5.1), NO_INFO is none")
+        return b""
+    if not wl_close_code_valid(<unsigned>close_code):
+        raise ValueError(
+            f"status code {close_code} must not be sent in a CLOSE frame (RFC 6455 7.4): "
+            f"use a WSCloseCode or 3000 to 4999"
+        )
+    if len(reason) > <Py_ssize_t>WL_CONTROL_PAYLOAD_MAX - 2:
+        raise ValueError(f"the reason of a CLOSE is limited to 123 bytes, this one has {len(reason)}")
+    return close_code.to_bytes(2, "big") + reason
+
+
+def check_close_timeout(timeout):
+    """ValueError unless `timeout` is a number of seconds, or None for no limit."""
+    if timeout is not None and not (isinstance(timeout, (int, float)) and timeout >= 0):
+        raise ValueError(f"timeout must be a number of seconds >= 0 or None, not {timeout!r}")
 
 
 def _cut(Ending transport, timeout):
