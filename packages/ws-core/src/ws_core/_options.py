@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import math
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any
 
 from ws_core._resets import reset_watch
 from ws_core._sender import Config
@@ -16,7 +16,12 @@ __all__ = ["WS_DEBUG_LL", "WSLoggerLike"]
 #: The level below DEBUG at which every frame is logged.
 WS_DEBUG_LL = 9
 
-WSLoggerLike = Union[str, logging.Logger, "logging.LoggerAdapter[Any]", None]
+if TYPE_CHECKING:
+    _LoggerAdapter = logging.LoggerAdapter[Any]
+else:
+    _LoggerAdapter = logging.LoggerAdapter  # has no [] before Python 3.11
+
+WSLoggerLike = str | logging.Logger | _LoggerAdapter | None
 
 # A frame's size meets signed sizes only below this.
 _MAX_FRAME_SIZE_LIMIT = 2**62
