@@ -5,6 +5,6 @@
 from typing import Any, final
 
 @final
-class pip_install_wirelark_ws_types(Any): ...
+class pip_install_wirelark_ws_types(Any): ...  # type: ignore[misc]
 
 WSListener = pip_install_wirelark_ws_types

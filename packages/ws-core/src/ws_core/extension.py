@@ -8,7 +8,9 @@ when one of its options is given. This module knows no sockets and no frames.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -16,14 +18,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ws_core.enums import WSMsgType
 from ws_core.errors import WSMissingExtension
+from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
+from ws_core.url import WSParsedURL
 
 if TYPE_CHECKING:
-    import asyncio
-    import socket
-
     from ws_core import WSFrame, WSTransport
-    from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
-    from ws_core.url import WSParsedURL
 
 __all__ = ["Extension", "TransportHook", "WSMessage", "register_extension", "registered_extensions"]
 

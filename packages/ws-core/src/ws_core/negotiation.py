@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from multidict import CIMultiDict
+
 from ws_core.errors import WSHandshakeError, WSInvalidHeaderError
 from ws_core.extension import ActiveExtension, TransportHook
 from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
 
 if TYPE_CHECKING:
-    from multidict import CIMultiDict
-
     from ws_core._transport import WSTransport
 
 __all__ = ["format_extension", "parse_extensions"]

@@ -24,7 +24,7 @@ def add_headers(headers: CIMultiDict[str], extra: WSHeadersLike | None) -> None:
     """Add a user's headers; `Host` replaces. Names and values that would break the message apart are refused."""
     if not extra:
         return
-    pairs = extra.items() if isinstance(extra, Mapping) else extra
+    pairs: Iterable[tuple[str, str]] = extra.items() if isinstance(extra, Mapping) else extra
     for name, value in pairs:
         _check_header(name, value)
         if name.lower() == "host":

@@ -1,4 +1,4 @@
-from typing import NoReturn, final
+from typing import Any, NoReturn, final
 
 from typing_extensions import Buffer
 
@@ -6,7 +6,7 @@ from ws_core.enums import WSCloseCode, WSMsgType
 
 @final
 class WSFrame:
-    def __init__(self) -> NoReturn: ...
+    def __init__(self, *args: Any, **kwargs: Any) -> NoReturn: ...
     @property
     def msg_type(self) -> WSMsgType: ...
     @property

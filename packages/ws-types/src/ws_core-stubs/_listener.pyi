@@ -1,6 +1,9 @@
+from typing_extensions import disjoint_base
+
 from ws_core._frame import WSFrame
 from ws_core._transport import WSTransport
 
+@disjoint_base
 class WSListener:
     def on_ws_connected(self, transport: WSTransport) -> None: ...
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None: ...

@@ -14,6 +14,8 @@ from ws_core.enums import WSAutoPingStrategy
 from ws_core.extension import Extension
 from ws_core.upgrade import WSHeadersLike
 
+__all__ = ["WSReconnecting", "reconnecting"]
+
 def reconnecting(
     ws_listener_factory: WSListenerFactory,
     url: str | Callable[[], str | Awaitable[str]],
