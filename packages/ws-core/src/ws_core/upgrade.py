@@ -191,5 +191,5 @@ class WSUpgradeResponseWithListener:
             raise ValueError(
                 f"a response with status {int(response.status)} opens no connection: listener must be None"
             )
-        self.response = response
-        self.listener = listener
+        self.response: WSUpgradeResponse = response
+        self.listener: WSListener | None = listener

@@ -1,7 +1,7 @@
 from contextlib import AbstractContextManager
-from typing import Any, NoReturn, final
+from typing import Any, final
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, Never
 
 from ws_core._ending import Ending
 from ws_core.extension import TransportHook
@@ -10,7 +10,8 @@ from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
 
 @final
 class WSTransport(Ending):
-    def __init__(self, *args: Any, **kwargs: Any) -> NoReturn: ...
+    # Made by core only; see WSFrame.
+    def __init__(self, never: Never, /) -> None: ...
     @property
     def request(self) -> WSUpgradeRequest: ...
     @property

@@ -10,7 +10,7 @@ from ws_core._options import WSLoggerLike
 from ws_core._transport import WSTransport
 from ws_core._upgrading import ServerSettings, WSServerListenerFactory
 from ws_core.enums import WSAutoPingStrategy
-from ws_core.extension import Extension
+from ws_core.extension import Extension, Listening
 
 async def ws_create_server(
     ws_listener_factory: WSServerListenerFactory,
@@ -44,7 +44,7 @@ async def ws_create_server(
 ) -> WSServer: ...
 
 class WSServer:
-    def __init__(self, server: asyncio.Server, settings: ServerSettings) -> None: ...
+    def __init__(self, server: Listening, settings: ServerSettings) -> None: ...
     @property
     def connections(self) -> frozenset[WSTransport]: ...
     @property
