@@ -14,7 +14,7 @@ from ws_core._sender import Config
 __all__ = ["WS_DEBUG_LL", "WSLoggerLike"]
 
 #: The level below DEBUG at which every frame is logged.
-WS_DEBUG_LL = 9
+WS_DEBUG_LL: int = 9
 
 if TYPE_CHECKING:
     _LoggerAdapter = logging.LoggerAdapter[Any]

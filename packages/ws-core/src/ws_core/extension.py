@@ -141,8 +141,8 @@ class Extension:
         self, protocol_factory: Callable[[], asyncio.BufferedProtocol], options: dict[str, Any]
     ) -> Listening | None:
         """
-        Server: an asyncio.Server, or what has its methods (:class:`Listening`), that accepts connections elsewhere than on sockets of the
-        event loop; None: not my business.
+        Server: an asyncio.Server, or what has its methods (:class:`Listening`), that accepts connections elsewhere than
+        on sockets of the event loop; None: not my business.
 
         For each connection, `protocol_factory()` makes its protocol: it is set on the transport, and its
         ``connection_made(transport)`` is called. Where to listen (host, port, path) and arguments for

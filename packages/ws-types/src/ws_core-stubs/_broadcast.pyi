@@ -1,5 +1,5 @@
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from typing_extensions import Buffer
 
@@ -7,9 +7,13 @@ from ws_core._transport import WSTransport
 
 _M = TypeVar("_M", bound=str | Buffer | None)
 
+@overload
 def broadcast(
     transports: Iterable[WSTransport],
     msg_type: int,
-    # A list of one kind, such as list[bytes], and a list of different kinds.
-    message: str | Buffer | None | list[str | Buffer | None] | list[_M] | tuple[str | Buffer | None, ...],
+    message: str | Buffer | None | list[str | Buffer | None] | tuple[str | Buffer | None, ...],
 ) -> int: ...
+
+# A list[bytes] that has a name is no list[str | Buffer | None].
+@overload
+def broadcast(transports: Iterable[WSTransport], msg_type: int, message: list[_M]) -> int: ...

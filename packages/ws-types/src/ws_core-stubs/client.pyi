@@ -18,7 +18,7 @@ WSListenerFactory = Callable[[], _L] | Callable[[WSUpgradeRequest, WSUpgradeResp
 
 @overload
 async def ws_connect(
-    ws_listener_factory: Callable[[WSUpgradeRequest, WSUpgradeResponse], _L],
+    ws_listener_factory: Callable[[], _L],
     url: str,
     *,
     ssl_context: SSLContext | None = None,
@@ -49,7 +49,7 @@ async def ws_connect(
 ) -> tuple[WSTransport, _L]: ...
 @overload
 async def ws_connect(
-    ws_listener_factory: Callable[[], _L],
+    ws_listener_factory: Callable[[WSUpgradeRequest, WSUpgradeResponse], _L],
     url: str,
     *,
     ssl_context: SSLContext | None = None,
