@@ -30,13 +30,14 @@ class Complaint(NamedTuple):
 
 
 def run(*command: object, cwd: Path | None = None, **env: object) -> str:
-    """The standard output of one of this environment's programs; an error if it says nothing at all."""
+    """The standard output of one of this environment's programs; an error if it could not work."""
     name, *arguments = map(str, command)
     environment = {**os.environ, **{key: str(value) for key, value in env.items()}}
     done = subprocess.run(
         [BIN / name, *arguments], capture_output=True, text=True, timeout=PATIENCE_S, cwd=cwd, env=environment
     )
-    assert done.stdout, f"{name} has not worked:\n{done.stderr}"
+    # 1: it has found something.
+    assert done.returncode == 0 or (done.returncode == 1 and done.stdout), f"{name} has failed:\n{done.stderr}"
     return done.stdout
 
 
@@ -48,9 +49,6 @@ def mypy(
     output = run(*command, f"--python-executable={python}", "--output=json", "--", *paths, cwd=LIB, MYPYPATH=LIB)
     complaints = []
     for line in output.splitlines():
-        if not line.startswith("{"):
-            assert line.startswith(("Success", "Found")), output
-            continue
         found = json.loads(line)
         if found["severity"] == "error":
             complaints.append(Complaint(Path(found["file"]).name, found["line"], found["code"], found["message"]))
@@ -109,5 +107,5 @@ def pyrefly(paths: Iterable[Path], python: str = sys.executable) -> list[Complai
 
 
 def stubtest(allowlist: Path, *packages: str) -> str:
-    """What stubtest says of installed packages and their stubs."""
+    """What stubtest says of installed packages and their stubs: nothing if they fit."""
     return re.sub(r"\x1b\[\d*m", "", run("stubtest", "--concise", "--allowlist", allowlist, *packages))

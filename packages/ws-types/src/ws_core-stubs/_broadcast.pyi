@@ -7,13 +7,12 @@ from ws_core._transport import WSTransport
 
 _M = TypeVar("_M", bound=str | Buffer | None)
 
+# A list[bytes] that has a name is no list[str | Buffer | None].
+@overload
+def broadcast(transports: Iterable[WSTransport], msg_type: int, message: list[_M]) -> int: ...
 @overload
 def broadcast(
     transports: Iterable[WSTransport],
     msg_type: int,
     message: str | Buffer | None | list[str | Buffer | None] | tuple[str | Buffer | None, ...],
 ) -> int: ...
-
-# A list[bytes] that has a name is no list[str | Buffer | None].
-@overload
-def broadcast(transports: Iterable[WSTransport], msg_type: int, message: list[_M]) -> int: ...
