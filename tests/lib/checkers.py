@@ -47,12 +47,12 @@ def mypy(
     """mypy, with nothing but `options`; the installed packages are those of `python`."""
     command = ["mypy", "--config-file=", *options, f"--python-version={PYTHON_VERSION}", f"--cache-dir={cache}"]
     output = run(*command, f"--python-executable={python}", "--output=json", "--", *paths, cwd=LIB, MYPYPATH=LIB)
-    complaints = []
-    for line in output.splitlines():
-        found = json.loads(line)
-        if found["severity"] == "error":
-            complaints.append(Complaint(Path(found["file"]).name, found["line"], found["code"], found["message"]))
-    return complaints
+    found = [json.loads(line) for line in output.splitlines() if line]
+    return [
+        Complaint(Path(each["file"]).name, each["line"], each["code"], each["message"])
+        for each in found
+        if each["severity"] == "error"
+    ]
 
 
 def basedpyright(
