@@ -216,7 +216,7 @@ async def transports(transport: WSTransport) -> None:
         print(each)
     #: call-overload | reportArgumentType | no-matching-overload
     broadcast(transport, WSMsgType.TEXT, "x")
-    #: list-item | reportArgumentType | no-matching-overload
+    #: type-var | reportArgumentType | no-matching-overload
     broadcast([transport], WSMsgType.TEXT, [1, 2])
 
 
