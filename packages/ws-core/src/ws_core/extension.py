@@ -3,7 +3,8 @@
 An extension joins core at run time: by ``register_extension``, by an entry
 point of the group ``ws_core.extensions`` (looked up at the first connection,
 not at import), or for one connection through ``extensions=``. It acts only
-when one of its options is given. This module knows no sockets and no frames.
+when one of its options is given. This module knows no sockets and no frames,
+only their types.
 """
 
 from __future__ import annotations
