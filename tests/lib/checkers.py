@@ -78,16 +78,18 @@ def basedpyright(
     ]
 
 
-def unknown_types(package: str) -> dict[str, str]:
-    """Public names of an installed package whose types basedpyright does not know, or could guess otherwise."""
+def known_types(package: str) -> dict[str, str]:
+    """Public names of an installed package: "" where basedpyright knows the type for certain, else what it lacks."""
     environment = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": sys.prefix}
     output = run("basedpyright", "--verifytypes", package, "--ignoreexternal", "--outputjson", **environment)
     completeness = json.loads(output)["typeCompleteness"]
     assert completeness["symbols"], output
     return {
-        each["name"]: " ".join(found["message"] for found in each["diagnostics"])
+        each["name"]: " ".join(found["message"] for found in each["diagnostics"]) or "a part of it is not known"
+        if each["isTypeAmbiguous"] or not each["isTypeKnown"]
+        else ""
         for each in completeness["symbols"]
-        if each["isExported"] and (not each["isTypeKnown"] or each["isTypeAmbiguous"])
+        if each["isExported"]
     }
 
 

@@ -27,7 +27,7 @@ WSLoggerLike = str | logging.Logger | _LoggerAdapter | None
 _MAX_FRAME_SIZE_LIMIT = 2**62
 
 
-def resolve_logger(logger_name: WSLoggerLike, default: str) -> logging.Logger | logging.LoggerAdapter[Any]:
+def resolve_logger(logger_name: WSLoggerLike, default: str) -> logging.Logger | _LoggerAdapter:
     """A suffix under ``ws_core.``, or a logger that is taken as it is."""
     if logger_name is None:
         return logging.getLogger(f"ws_core.{default}")

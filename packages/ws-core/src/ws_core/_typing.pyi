@@ -1,10 +1,9 @@
-# What a type checker takes for WSListener where wirelark-ws-types is not installed; its stub of the same name replaces
-# this file. Whoever subclasses WSListener is told, once for each listener, what to install. Nothing imports it at run
-# time. (A name in an error is all that a library can say to a type checker: mypy is silent about compiled modules
-# without stubs as soon as there is a py.typed.)
+# What type checkers take for WSListener where wirelark-ws-types is not installed: its stub of the same name stands in
+# front of this file. Nothing imports it at run time. Why it is done this way: docs/explanation/design.md, Types.
 from typing import Any, final
 
 @final
-class pip_install_wirelark_ws_types(Any): ...  # type: ignore[misc]
+class pip_install_wirelark_ws_types(Any):  # type: ignore[misc]
+    """WSListener is compiled. For type checkers it is described by a package of its own: wirelark-ws-types."""
 
 WSListener = pip_install_wirelark_ws_types
