@@ -97,6 +97,13 @@ def core_only(session: nox.Session) -> None:
 
 
 @nox.session
+def capi(session: nox.Session) -> None:
+    """Strangers' projects in C, C++ and Cython, built against the installed wheel; the guide's examples."""
+    install_family(session, *TEST_REQUIREMENTS)
+    session.run("python", "-m", "pytest", "-q", "tests/capi", *session.posargs)
+
+
+@nox.session
 def wire(session: nox.Session) -> None:
     """The C tests of _wire, plain and under AddressSanitizer and UBSan."""
     session.run("python", "packages/ws-core/tests/wire/run.py", *session.posargs)
@@ -109,8 +116,8 @@ def lint(session: nox.Session) -> None:
     session.install("-q", "ruff==0.17.6", "cython-lint==0.22.1")
     session.run("ruff", "check", *session.posargs, *PURE_SOURCES)
     session.run("ruff", "format", *([] if "--fix" in session.posargs else ["--check"]), *PURE_SOURCES)
-    folders = (Path("packages/ws-core/src"), Path("examples"))
-    sources = [str(path) for folder in folders for path in folder.rglob("*.p[yx][xd]")]
+    folders = ("packages/ws-core/src", "tests/capi", "examples", "benchmarks")
+    sources = [str(path) for folder in folders for path in Path(folder).rglob("*.p[yx][xd]")]
     session.run("cython-lint", "--max-line-length=120", *sources)
 
 
@@ -119,16 +126,15 @@ def types(session: nox.Session) -> None:
     """What type checkers say of packages, examples and stubs; `-- -k mypy` or any pytest argument narrows it."""
     # async-timeout is Python 3.10's, whose types are looked at, whatever this Python is.
     checkers = ("-r", "packages/ws-types/tests/requirements.txt", "async-timeout")
-    install_family(
-        session, "-c", "tests/requirements.txt", "pytest", "trustme", "typing-extensions", "uvloop", *checkers
-    )
+    needs = ("-c", "tests/requirements.txt", "pytest", "trustme", "typing-extensions", "uvloop")
+    install_family(session, *needs, *checkers)
     folder = "packages/ws-types/tests/static"
     session.run("python", "-m", "pytest", "-q", "-o", "python_files=check_*.py", folder, *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside the peers: `-- rtt`, `-- busy`, `-- pipelined`, `-- feed`, `-- idle`."""
+    """Measure beside the peers: `-- rtt`, `-- busy`, `-- pipelined`, `-- feed`, `-- hooks`, `-- idle`."""
     install_family(session, "-r", "benchmarks/requirements.txt")
     for name in session.posargs[:1] or ("rtt", "pipelined", "feed", "idle"):
         session.run("python", "-m", "benchmarks", name, *session.posargs[1:])

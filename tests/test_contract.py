@@ -15,19 +15,6 @@ import ws_core
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/reference/contract.md"
 CORE_TESTS = "packages/ws-core/tests"
-#: The section whose tests come with other branches. When one is there, its row moves up and its name goes from here.
-COMES_WITH = "Comes with"
-PENDING = frozenset(
-    {
-        "tests/capi/test_capi.py::test_a_cython_hook",
-        "tests/capi/test_capi.py::test_a_cython_listener",
-        "tests/capi/test_capi.py::test_frames_and_user_data",
-        "tests/capi/test_capi.py::test_sending_copies_or_works_in_place",
-        "tests/capi/test_capi.py::test_types_and_versions",
-        "tests/capi/test_examples.py::test_the_extension_works_from_its_wheel",
-        "tests/capi/test_refusals.py::test_every_minor_has_its_frozen_header",
-    }
-)
 
 
 class Row(NamedTuple):
@@ -83,16 +70,9 @@ def test_the_page_is_read() -> None:
 
 
 def test_every_test_exists() -> None:
-    named = {test: row.what for row in ROWS if row.section != COMES_WITH for test in row.tests}
+    named = {test: row.what for row in ROWS for test in row.tests}
     missing = [f"{test}, beside: {what}" for test, what in named.items() if not exists(test)]
     assert not missing, "contract.md names tests that are not there:\n" + "\n".join(missing)
-
-
-def test_what_is_pending_is_not_there_yet() -> None:
-    pending = {test: row.what for row in ROWS if row.section == COMES_WITH for test in row.tests}
-    assert pending.keys() == PENDING, "contract.md and PENDING differ in " + ", ".join(sorted(pending.keys() ^ PENDING))
-    there = [f"{test}, beside: {what}" for test, what in pending.items() if exists(test)]
-    assert not there, f"out of {COMES_WITH!r} and of PENDING, these are here now:\n" + "\n".join(there)
 
 
 def test_every_public_name_has_a_row() -> None:

@@ -34,3 +34,11 @@ def test_the_guide_to_reconnecting_lists_its_options() -> None:
     parameters = inspect.signature(ws_core.reconnecting).parameters.values()
     defaults = [(one.name, str(one.default)) for one in parameters if one.default is not inspect.Parameter.empty]
     assert [*rows, ("logger_name", "None")] == defaults
+
+
+@pytest.mark.parametrize("cls", [ws_core.Extension, ws_core.TransportHook, ws_core.WSMessage])
+def test_the_reference_of_hooks_is_complete(cls: type) -> None:
+    text = (GUIDES.parent / "reference/hooks.md").read_text()
+    names = [name for name in vars(cls) if not name.startswith("_")]
+    assert names
+    assert [name for name in names if not re.search(rf"`(await )?{name}[`(]", text)] == []

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import files, requires, version
 from pathlib import Path
 
 import pytest
+
+import ws_core
+from ws_core._capi import layout as installed_layout
+from ws_core._layout import layout_number
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -46,6 +51,8 @@ LAYERS = {
     "_resets": set(),
     "_options": {"_resets", "_sender"},
     "_connect": {"extension", "url"},
+    "capi": set(),
+    "_layout": {"_capi"},  # when a compiled module asks, not before
     "_wire": set(),
     "_buffer": {"_wire"},
     "_frame": {"_buffer", "_wire"},
@@ -57,6 +64,7 @@ LAYERS = {
     "_listener": {"_frame", "_transport", "_wire"},
     "_receiver": {"_buffer", "_frame", "_hooks", "_listener", "_sender", "_transport", "_wire", "closing"},
     "_protocol": {"_hooks", "_listener", "_receiver", "_sender", "_transport", "_tuning", "closing"},
+    "_capi": {"_buffer", "_frame", "_hooks", "_listener", "_transport", "_wire", "capi"},
     "client": {
         *{"_connect", "_handshake", "_listener", "_options", "_protocol", "_sender", "_transport"},
         *{"extension", "negotiation", "upgrade", "url"},
@@ -151,8 +159,6 @@ def test_only_the_upgrade_knows_http_and_only_the_loop_side_knows_asyncio() -> N
 
 
 def test_extensions_import_only_public_names_of_core() -> None:
-    import ws_core
-
     for package in ("ws-proxy", "ws-autoping"):
         for path in (ROOT / "packages" / package / "src").rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
@@ -208,6 +214,42 @@ def test_the_wheel_holds_every_file_of_the_package(package: str) -> None:
     assert any(name in file for file in installed)
 
 
+def test_the_layout_number_follows_the_pxd_files(tmp_path: Path) -> None:
+    """What is installed was compiled with the number of the tree's files; any change of a declaration changes it."""
+    assert layout_number(CORE) == installed_layout
+    installed = Path(ws_core.get_include()).parent
+    assert layout_number(installed) == installed_layout
+    assert f"layout_{installed_layout:08x}" in (installed / "_layout.pxd").read_text()
+    for name in ("_listener.pxd", "_sender.pxd", "_wire.pxd", "_wire/reader.h"):
+        package = shutil.copytree(CORE, tmp_path / name.replace("/", "-"))
+        path = package / name
+        text = path.read_text()
+        path.write_text(text + ("\n# a comment\n" if path.suffix == ".pxd" else "\n/* a comment */\n"))
+        assert layout_number(package) == installed_layout
+        path.write_text(f"{text}\ncdef int more;\n")
+        assert layout_number(package) != installed_layout, f"a change of {name} is not seen"
+
+
+def test_the_c_api_has_the_same_names_everywhere() -> None:
+    """The header, its declarations for Cython, what ws_core/__init__.pxd passes on, and its reference."""
+    header = re.sub(r"/\*.*?\*/", "", (CORE / "include/ws_core.h").read_text(), flags=re.S)
+    table = header[header.index("typedef struct ws_core_api {") :]
+    names = set(re.findall(r"^\s*(WS_\w+) =", header, re.M)) | {"WS_CORE_ABI_MAJOR", "WS_CORE_ABI_MINOR"}
+    names |= set(re.findall(r"typedef struct (\w+) \{", header)) | {"ws_core_import"}
+    functions = re.findall(r"\(\*(\w+)\)\(", header)
+    pxd = (CORE / "capi.pxd").read_text()
+    assert re.findall(r"\(\*(\w+)\)\(", pxd) == functions
+    declared = set(re.findall(r"^\s+(WS_\w+)$", pxd, re.M)) | set(re.findall(r"ctypedef struct (\w+):", pxd))
+    assert declared | {"ws_core_import"} == names
+    assert "*ws_core_import() except NULL" in pxd
+    passed_on = re.search(r"from ws_core.capi cimport \((.*?)\)", (CORE / "__init__.pxd").read_text(), re.S)
+    assert passed_on is not None
+    assert set(re.findall(r"\w+", passed_on[1])) == names
+    reference = (ROOT / "docs/reference/c-api.md").read_text()
+    for name in names | set(re.findall(r"\(\*(\w+)\)\(", table)):
+        assert f"`{name}" in reference, f"docs/reference/c-api.md does not say what {name} is"
+
+
 def test_small_files() -> None:
     for name in tracked():
         if Path(name).suffix in (".py", ".pyx", ".pxd", ".c", ".h", ".pyi"):
@@ -250,3 +292,13 @@ def test_import_loads_later_what_few_ask_for() -> None:
         "assert ws_core.reconnecting is names['reconnecting'] is sys.modules['ws_core._reconnecting'].reconnecting"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_the_benchmark_of_hooks_cuts_out_is_there() -> None:
+    """It compiles a core without hooks, and would otherwise find out when somebody next runs it."""
+    cuts = ast.parse((ROOT / "benchmarks/hooks.py").read_text())
+    (value,) = (
+        node.value for node in cuts.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CUTS"
+    )
+    for name, what, _ in ast.literal_eval(value):
+        assert (CORE / name).read_text().count(what) == 1, f"{name}: {what!r}"

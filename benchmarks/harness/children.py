@@ -178,8 +178,8 @@ class Family:
         else:
             name, _, folder = library.partition("@")
             command = [sys.executable, "-m", "benchmarks.peers", role, name, loop]
-            if folder:
-                env["PYTHONPATH"] = folder  # comes before what is installed
+            if folder:  # comes before what is installed
+                env["PYTHONPATH"] = os.pathsep.join([folder, *filter(None, [env.get("PYTHONPATH")])])
         return self._start(f"{library} {loop} {role}", self._wrap + command, self._cores.measured, env)
 
     def _start(self, name: str, command: Sequence[str], core: int | None, env: Mapping[str, str] = NO_ENV) -> Child:

@@ -19,14 +19,22 @@ class Clients:
 
     def lanes(self, mode: str, size: int, length: int = 1) -> dict[Contender, Lane]:
         """A fresh connection in `mode` for everybody who knows it."""
-        lanes = {}
-        for contender, child in self._children.items():
-            answer = child.ask(f"connect {self._port} {mode}")
-            if "id" not in answer:
-                continue  # this one has no such way of receiving
-            run = functools.partial(_run, child, answer["id"], size, length, 0)
-            lanes[contender] = Lane(contender.label, run, "cpu", length)
-        return lanes
+        lanes = {contender: self._connect(contender, mode, size, length) for contender in self._children}
+        return {contender: lane for contender, lane in lanes.items() if lane is not None}
+
+    def lane(self, contender: Contender, mode: str, size: int, length: int = 1) -> Lane:
+        """One more connection of one of them."""
+        lane = self._connect(contender, mode, size, length)
+        assert lane is not None, f"{contender.label} does not know {mode}"
+        return lane
+
+    def _connect(self, contender: Contender, mode: str, size: int, length: int) -> Lane | None:
+        child = self._children[contender]
+        answer = child.ask(f"connect {self._port} {mode}")
+        if "id" not in answer:
+            return None  # this one has no such way of receiving
+        run = functools.partial(_run, child, answer["id"], size, length, 0)
+        return Lane(contender.label, run, "cpu", length)
 
 
 class Servers:

@@ -15,10 +15,15 @@ class Peer:
         self._listeners = _listeners(lib)
 
     async def connect(self, port: int, mode: str) -> Any:
+        mode, *hooks = mode.split("/")
         path = "feed" if mode.startswith("feed") else "echo"
-        _, listener = await self._lib.ws_connect(
+        transport, listener = await self._lib.ws_connect(
             self._listeners[mode], f"ws://127.0.0.1:{port}/{path}", **self._settings
         )
+        if hooks:
+            from benchmarks.peers.hooks import attach
+
+            attach(transport, *hooks)
         return listener
 
     async def serve(self) -> int:

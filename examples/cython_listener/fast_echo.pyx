@@ -5,20 +5,16 @@ For a Cython subclass the library calls on_ws_frame as C calls a function. `fram
 where it was received, and may be read as long as `frame` lives. send_reuse_external_buffer sends memory of our own that
 has room for a frame header before the payload.
 
-To be built again for another version of ws_core: the layout of its classes may differ.
+To be built again for another version of ws_core: the layout of its classes may differ, and an import says so.
 """
 
 from libc.string cimport memcpy
 
-# Private modules, as long as ws_core has no __init__.pxd for `from ws_core cimport WSFrame, WSListener, WSTransport`.
-from ws_core._frame cimport WSFrame
-from ws_core._listener cimport WSListener
-from ws_core._transport cimport WSTransport
+from ws_core cimport WS_HEADER_MAX, WSFrame, WSListener, WSTransport
 
 from ws_core import WSMsgType
 
 cdef enum:
-    HEADER_SIZE = 14     # bytes that send_reuse_external_buffer needs before the payload
     ROOM = 16384         # bytes of payload
 
 cdef int BINARY = WSMsgType.BINARY
@@ -26,12 +22,12 @@ cdef int CLOSE = WSMsgType.CLOSE
 
 
 cdef class FastEcho(WSListener):
-    cdef char memory[HEADER_SIZE + ROOM]
+    cdef char memory[WS_HEADER_MAX + ROOM]
     cdef readonly Py_ssize_t total_size     # bytes echoed
 
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
         cdef int msg_type = frame.msg_type
-        cdef char *payload = self.memory + HEADER_SIZE
+        cdef char *payload = self.memory + WS_HEADER_MAX
         if msg_type == CLOSE:
             transport.send_close(frame.get_close_code(), frame.get_close_message())
             transport.disconnect()

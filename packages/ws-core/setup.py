@@ -1,7 +1,9 @@
 """The extension modules, and nothing else; everything static is in pyproject.toml."""
 
+import runpy
 import sys
 from glob import glob
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -10,19 +12,20 @@ PACKAGE = "src/ws_core"
 WIRE = f"{PACKAGE}/_wire"
 # Every header: setuptools rebuilds an object only when something in its
 # `depends` has changed.
-HEADERS = [*glob(f"{WIRE}/*.h"), *glob(f"{PACKAGE}/*.pxd")]
+LAYOUT = runpy.run_path(f"{PACKAGE}/_layout.py")["write_layout_pxd"](Path(PACKAGE))
+HEADERS = [*glob(f"{WIRE}/*.h"), *glob(f"{PACKAGE}/include/*.h"), *glob(f"{PACKAGE}/*.pxd")]
 
 
 def module(name: str, *wire: str) -> Extension:
     return Extension(
         f"ws_core.{name}",
         [f"{PACKAGE}/{name}.pyx", *(f"{WIRE}/{part}.c" for part in wire)],
-        include_dirs=[PACKAGE],
+        include_dirs=[f"{PACKAGE}/include"],
         depends=HEADERS,
         extra_compile_args=[]
         if sys.platform == "win32"
         else ["-std=c11", "-O3", "-g1", "-fvisibility=hidden", "-pthread"],
-        define_macros=[("_GNU_SOURCE", "1")],
+        define_macros=[("_GNU_SOURCE", "1"), *([("WS_CORE_LAYOUT", f"{LAYOUT}u")] if name == "_capi" else [])],
         libraries=["bcrypt"] if sys.platform == "win32" and "entropy" in wire else [],
     )
 
@@ -40,9 +43,16 @@ setup(
             module("_broadcast", "header", "mask"),
             module("_receiver", "header", "mask", "utf8", "reader"),
             module("_protocol"),
+            module("_capi", "header", "mask"),
         ],
         include_path=["src"],
         build_dir="build/cython",
-        compiler_directives={"language_level": "3", "freethreading_compatible": True, "embedsignature": True},
+        compiler_directives={
+            "language_level": "3",
+            "freethreading_compatible": True,
+            "embedsignature": True,
+            # It takes every uint8_t * for a string that ends with a zero: copy.copy(transport) read where it points.
+            "auto_pickle": False,
+        },
     )
 )

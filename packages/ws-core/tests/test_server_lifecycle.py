@@ -204,6 +204,22 @@ async def test_ending_all_connections(net: Net, how: str) -> None:
     await net.connect(server)
 
 
+@pytest.mark.parametrize("how", ["close_clients", "abort_clients"])
+async def test_what_waits_is_sent_or_dropped(plain_net: Net, how: str) -> None:
+    server, peer = await plain_net.server_and_peer()
+    peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    while server.transport.write_backlog_size < 10_000_000:
+        server.transport.send(WSMsgType.BINARY, b"x" * 100_000)
+    sent = server.transport.stats.bytes_out
+    getattr(plain_net._servers[0], how)()
+    peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+    with contextlib.suppress(ConnectionError):
+        received = len(await peer.rest())
+        assert received == sent if how == "close_clients" else received < sent
+    peer.close()
+    await server.event("disconnected")
+
+
 # ------------------------------------------------------------------ time limits
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ws_core._broadcast import broadcast
+from ws_core._capi import abi_version, get_include
 from ws_core._frame import WSFrame
 from ws_core._options import WS_DEBUG_LL, WSLoggerLike
 from ws_core._transport import WSTransport
@@ -85,7 +86,9 @@ __all__ = [
     "WSUpgradeResponse",
     "WSUpgradeResponseWithListener",
     "__version__",
+    "abi_version",
     "broadcast",
+    "get_include",
     "reconnecting",
     "register_extension",
     "registered_extensions",

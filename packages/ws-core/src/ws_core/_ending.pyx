@@ -56,10 +56,9 @@ cdef class Ending(Sender):
                 raise ValueError(f"the reason of a CLOSE is limited to 123 bytes, this one has {len(reason)}")
             body = close_code.to_bytes(2, "big") + reason
         text = reason.decode() if reason else None
-        self.send_message(WL_BIT_FIN | WL_OP_CLOSE, body)
-        self.is_close_frame_sent = True
         self.begin_close_handshake()
         self.close_handshake.sent = WSCloseInfo(_close_code(close_code), text)
+        self.send_last_frame(WL_BIT_FIN | WL_OP_CLOSE, body)
 
     def _send_raw_close(self, message):
         """send(CLOSE, payload): the payload holds code and reason as they are on the wire."""
@@ -171,7 +170,7 @@ cdef class Ending(Sender):
         :attr:`close_handshake`. May be called any number of times; never raises what ended the connection.
         """
         self.check_thread("close")
-        if timeout is not None and not timeout >= 0:
+        if timeout is not None and not (isinstance(timeout, (int, float)) and timeout >= 0):
             raise ValueError(f"timeout must be a number of seconds >= 0 or None, not {timeout!r}")
         if self.finished:
             return
@@ -271,16 +270,15 @@ cdef class Ending(Sender):
     cdef int callback_error(self, object exc, str where) except -1:
         """A callback raised `exc`, after it may have done anything."""
         logger = self.config.logger
+        said = f"{where} raised {_named(exc)}"
         if self.config.is_client_side and self.exception is None:
             self.exception = exc
-            logger.warning("%r: %s raised %s: %s", self, where, type(exc).__name__, exc)
+            logger.warning("%r: %s", self, said)
         else:
             logger.error("%r: %s raised", self, where, exc_info=exc)
-        self.set_reason(WSDisconnectKind.CALLBACK_ERROR, f"{where} raised {type(exc).__name__}: {exc}", exc)
-        if isinstance(exc, WSProtocolError):
-            self.close_with(_as_code(exc.code), exc.args[1])
-        else:
-            self.close_with(<int>WSCloseCode.INTERNAL_ERROR, None)
+        self.set_reason(WSDisconnectKind.CALLBACK_ERROR, said, exc)
+        code, reason = _chosen_close(exc)
+        self.close_with(code, reason)
         return 0
 
 
@@ -298,8 +296,23 @@ cdef object _close_code(int code):
         return code
 
 
-cdef int _as_code(code):
+# An exception of a user's may be anything, and fail when it is looked at: the connection ends all the same.
+
+cdef str _named(exc):
+    name = type(exc).__name__
     try:
-        return int(code)
-    except (TypeError, ValueError, OverflowError):
-        return 0
+        return f"{name}: {exc}"
+    except Exception:
+        return name
+
+
+cdef tuple _chosen_close(exc):
+    """Code and reason of the CLOSE that an exception of a callback ends the connection with."""
+    cdef int code = 0
+    if isinstance(exc, WSProtocolError):
+        try:
+            code = int(exc.code)
+            return code, exc.message
+        except Exception:
+            pass
+    return <int>WSCloseCode.INTERNAL_ERROR, None

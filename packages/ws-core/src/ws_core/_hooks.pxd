@@ -12,6 +12,7 @@ cdef enum hook_verdict:
 
 # A message on its way to the wire. A hook that replaces the payload sets
 # `owner` to a new reference to whatever keeps it alive until it is framed.
+# It is the ws_message of include/ws_core.h.
 cdef struct Outgoing:
     uint8_t first                    # fin, reserved bits, opcode
     const uint8_t *payload
@@ -19,14 +20,16 @@ cdef struct Outgoing:
     PyObject *owner                  # or NULL
 
 # What the core dispatches: C function pointers and a context. A callback that
-# a hook lacks is NULL and costs one test. Errors: -1 with an exception set.
+# a hook lacks is NULL and costs one test. Errors: -1 with an exception set
+# (`except?`: a hook in C that forgets the exception must not take us down).
+# They are those of ws_hook_calls in include/ws_core.h.
 cdef struct HookCalls:
     uint32_t opcodes     # bit n: on_frame and on_send want to see opcode n
-    int (*on_open)(void *context, object transport) except -1
-    int (*on_frame)(void *context, object transport, WSFrame frame, PyObject **replacement) except -1
-    int (*on_send)(void *context, object transport, Outgoing *message) except -1
-    int (*on_user_pong)(void *context, object transport) except -1
-    int (*on_close)(void *context, object transport) except -1
+    int (*on_open)(void *context, object transport) except? -1
+    int (*on_frame)(void *context, object transport, WSFrame frame, PyObject **replacement) except? -1
+    int (*on_send)(void *context, object transport, Outgoing *message) except? -1
+    int (*on_user_pong)(void *context, object transport) except? -1
+    int (*on_close)(void *context, object transport) except? -1
     void (*release)(void *context) noexcept
 
 cdef class Hook:
@@ -48,5 +51,7 @@ cdef class HookChain:
     cdef int on_close(self, object transport) except -1
 
 
-cdef Hook wrap_python_hook(object hook)
+cdef Hook wrap_hook(object hook)
+cdef bint wraps(Hook link, object hook)
+cdef bint wraps_python(Hook link)
 cdef HookChain new_chain(list hooks)

@@ -60,14 +60,16 @@ cdef class HookChain:
             if verdict == HOOK_CONSUME:
                 return None
             if verdict == HOOK_REPLACE:
-                frame = <WSFrame?><object>replacement
-                Py_DECREF(frame)
+                frame = _taken(replacement)
+            elif verdict != HOOK_PASS:
+                _bad_verdict("on_frame", verdict)
         return frame
 
     cdef int on_send(self, object transport, Outgoing *message) except -1:
         """What the hooks make of a message: HOOK_CONSUME if it is not to be sent. `message.owner` is the caller's."""
         cdef Hook hook
         cdef PyObject *owner
+        cdef uint8_t before = message.first
         cdef int verdict
         for hook in reversed(self.hooks):
             if hook.calls.on_send == NULL or not hook.calls.opcodes >> (message.first & 0x0F) & 1:
@@ -85,6 +87,14 @@ cdef class HookChain:
                 Py_XDECREF(owner)
             if verdict == HOOK_CONSUME:
                 return HOOK_CONSUME
+            if verdict != HOOK_PASS and verdict != HOOK_REPLACE:
+                _bad_verdict("on_send", verdict)
+            if message.size < 0 or (message.payload == NULL and message.size):
+                raise ValueError("a hook's on_send made a message without a payload, or with a negative size")
+            if (message.first ^ before) & 0x08 or (message.first & 0x0F) == 0x08:
+                raise ValueError("a hook's on_send must not make a control frame of a message, or a CLOSE")
+            if 0x02 < message.first & 0x0F < 0x08 or message.first & 0x0F > 0x0A:
+                raise ValueError(f"a hook's on_send made a frame of the reserved opcode {message.first & 0x0F}")
             if message.first & 0x08 and (message.size > 125 or not message.first & 0x80):
                 raise ValueError("a hook's on_send made a control frame that is fragmented or over 125 bytes")
         return HOOK_PASS
@@ -93,14 +103,14 @@ cdef class HookChain:
         cdef Hook hook
         for hook in self.hooks:
             if hook.calls.on_open != NULL:
-                hook.calls.on_open(hook.context, transport)
+                _expect_zero("on_open", hook.calls.on_open(hook.context, transport))
         return 0
 
     cdef int on_user_pong(self, object transport) except -1:
         cdef Hook hook
         for hook in self.hooks:
             if hook.calls.on_user_pong != NULL:
-                hook.calls.on_user_pong(hook.context, transport)
+                _expect_zero("on_user_pong", hook.calls.on_user_pong(hook.context, transport))
         return 0
 
     cdef int on_close(self, object transport) except -1:
@@ -111,7 +121,7 @@ cdef class HookChain:
             if hook.calls.on_close == NULL:
                 continue
             try:
-                hook.calls.on_close(hook.context, transport)
+                _expect_zero("on_close", hook.calls.on_close(hook.context, transport))
             except BaseException as exc:
                 first = first or exc
         if first is not None:
@@ -119,14 +129,35 @@ cdef class HookChain:
         return 0
 
 
+cdef WSFrame _taken(PyObject *replacement):
+    """The frame that a hook gave as a new reference."""
+    if replacement == NULL:
+        raise SystemError("a hook's on_frame returned WS_HOOK_REPLACE and gave no frame")
+    frame = <object>replacement
+    Py_DECREF(frame)
+    return <WSFrame?>frame
+
+
+cdef int _expect_zero(str method, int verdict) except -1:
+    return _bad_verdict(method, verdict) if verdict else 0
+
+
+cdef int _bad_verdict(str method, int verdict) except -1:
+    raise SystemError(f"a hook's {method} returned {verdict} without setting an exception")
+
+
+# What the calls of the classes themselves would take several times as long for.
+cdef dict _MSG_TYPES = {int(each): each for each in WSMsgType}
+_new_tuple = tuple.__new__
+
 # The adapter for hooks written in Python. Which callbacks a hook has is asked
 # once, here: a TransportHook method that is not overridden is never called.
 
-cdef int _py_on_open(void *context, object transport) except -1:
+cdef int _py_on_open(void *context, object transport) except? -1:
     (<object>context).on_open(transport)
     return 0
 
-cdef int _py_on_frame(void *context, object transport, WSFrame frame, PyObject **replacement) except -1:
+cdef int _py_on_frame(void *context, object transport, WSFrame frame, PyObject **replacement) except? -1:
     result = (<object>context).on_frame(transport, frame)
     if result is frame:
         return HOOK_PASS
@@ -141,11 +172,11 @@ cdef int _py_on_frame(void *context, object transport, WSFrame frame, PyObject *
     replacement[0] = <PyObject *>result
     return HOOK_REPLACE
 
-cdef int _py_on_send(void *context, object transport, Outgoing *message) except -1:
+cdef int _py_on_send(void *context, object transport, Outgoing *message) except? -1:
     cdef uint8_t first = message.first
-    given = WSMessage(
-        WSMsgType(first & 0x0F), PyBytes_FromStringAndSize(<const char *>message.payload, message.size),
-        (first & 0x80) != 0, (first & 0x40) != 0, (first & 0x20) != 0, (first & 0x10) != 0)
+    given = _new_tuple(WSMessage, (
+        _MSG_TYPES[first & 0x0F], PyBytes_FromStringAndSize(<const char *>message.payload, message.size),
+        (first & 0x80) != 0, (first & 0x40) != 0, (first & 0x20) != 0, (first & 0x10) != 0))
     result = (<object>context).on_send(transport, given)
     if result is given:
         return HOOK_PASS
@@ -169,11 +200,11 @@ cdef int _py_on_send(void *context, object transport, Outgoing *message) except 
     message.size = PyBytes_GET_SIZE(payload)
     return HOOK_REPLACE
 
-cdef int _py_on_user_pong(void *context, object transport) except -1:
+cdef int _py_on_user_pong(void *context, object transport) except? -1:
     (<object>context).on_user_pong(transport)
     return 0
 
-cdef int _py_on_close(void *context, object transport) except -1:
+cdef int _py_on_close(void *context, object transport) except? -1:
     (<object>context).on_close(transport)
     return 0
 
@@ -181,8 +212,21 @@ cdef void _py_release(void *context) noexcept:
     Py_DECREF(<object>context)
 
 
-cdef Hook wrap_python_hook(object hook):
+cdef bint wraps(Hook link, object hook):
+    """Whether `link` is what wrap_hook() makes of `hook`."""
+    return link is hook or (wraps_python(link) and link.context == <void *>hook)
+
+
+cdef bint wraps_python(Hook link):
+    """Whether the context of `link` is a TransportHook."""
+    return link.calls.release == _py_release
+
+
+cdef Hook wrap_hook(object hook):
+    """The link for a TransportHook; a Hook, such as the C API makes, is one already."""
     cdef Hook wrapped
+    if isinstance(hook, Hook):
+        return <Hook>hook
     if not isinstance(hook, TransportHook):
         raise TypeError(f"a hook must derive from ws_core.TransportHook, {hook!r} does not")
     cls = type(hook)

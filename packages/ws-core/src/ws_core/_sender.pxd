@@ -32,13 +32,13 @@ cdef class Sender:
         unsigned long thread_id            # of the loop
         int wr_fd                          # for send(2); -1: only through underlying_transport
         bint wr_in_parts                   # writelines() of the underlying transport copies nothing, and is atomic
-        bint wr_hooked                     # some hook has an on_send: see emit()
         bint wr_backlogged                 # bytes were handed over that may still wait there
         bint wr_closed                     # nothing can be sent any more
         bint wr_paused                     # between pause_writing and resume_writing
         list wr_drain_waiters
         bint wr_direct_next                # corked, but the next frame may leave at once
         int wr_cork                        # depth; > 0: gather
+        uint32_t wr_hooked                 # bit n: a hook has an on_send for opcode n, see emit()
         uint8_t *wr_gather                 # GATHER_SIZE bytes, or NULL
         Py_ssize_t wr_gather_size          # bytes in it
         uint64_t frames_out, bytes_out     # headers included
@@ -52,6 +52,8 @@ cdef class Sender:
     cdef int check_thread(self, str method) except -1
     cdef int send_message(self, uint8_t first, object message) except -1
     cdef int emit(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1
+    cdef int send_last_frame(self, uint8_t first, bytes payload) except -1
+    cdef bint flush_before(self, Py_ssize_t count, Py_ssize_t size) except -1
     cdef int send_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1
     cdef int send_built(self, bytes frames, Py_ssize_t count) except -1
     cdef int gather_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1

@@ -8,6 +8,7 @@ cdef class WSTransport(Ending):
         object __weakref__
         HookChain hooks
         dict _user_data
+        int capi_corks                     # cork() of the C API, not yet uncorked
 
         # Counters, see WSStats.
         uint64_t frames_in, bytes_in

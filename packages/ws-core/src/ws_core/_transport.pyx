@@ -7,7 +7,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport uint8_t, uint32_t
-from ws_core._hooks cimport HOOK_CONSUME, Hook, HookChain, Outgoing, PyObject, new_chain, wrap_python_hook
+from ws_core._hooks cimport HOOK_CONSUME, Hook, HookChain, Outgoing, PyObject, new_chain, wrap_hook, wraps
 from ws_core._sender cimport Cork
 from ws_core._wire cimport (
     WL_BIT_FIN, WL_BIT_RSV1, WL_BIT_RSV2, WL_BIT_RSV3, WL_CONTROL_PAYLOAD_MAX, WL_HEADER_MAX, WL_OP_BINARY,
@@ -139,7 +139,7 @@ cdef class WSTransport(Ending):
             return self.emit(first, payload, msg_size, None)    # checks the size; nothing to gain in place
         if self.wr_closed or self.is_close_frame_sent:
             return self.send_frame(first, payload, msg_size, None)
-        if self.wr_hooked or self.wr_cork or not self.may_write_directly():
+        if self.wr_hooked >> msg_type & 1 or self.wr_cork or not self.may_write_directly():
             return self.emit(first, payload, msg_size, None)
         header_size = wl_header_size(msg_size, self.is_client_side)
         head = payload - header_size
@@ -227,17 +227,20 @@ cdef class WSTransport(Ending):
         return await find_service("measure_roundtrip_time")(self, rounds)
 
     def add_hook(self, hook):
-        """Attach a :class:`TransportHook` behind those that are there. Frames that come later meet it."""
+        """
+        Attach a :class:`TransportHook`, or a hook made by the C API, behind those that are there. Frames that come
+        later meet it. RuntimeError: the connection is gone.
+        """
         cdef Hook wrapped
         self.check_thread("add_hook")
         if self.finished:
             raise RuntimeError("the connection is gone")
-        wrapped = wrap_python_hook(hook)
+        wrapped = wrap_hook(hook)
         self._use_hooks(([] if self.hooks is None else list(self.hooks.hooks)) + [wrapped])
 
     cdef int _use_hooks(self, list hooks) except -1:
         self.hooks = new_chain(hooks)
-        self.wr_hooked = self.hooks is not None and self.hooks.send_opcodes != 0
+        self.wr_hooked = 0 if self.hooks is None else self.hooks.send_opcodes
         return 0
 
     def remove_hook(self, hook):
@@ -246,7 +249,7 @@ cdef class WSTransport(Ending):
         cdef list left = []
         self.check_thread("remove_hook")
         for link in (() if self.hooks is None else self.hooks.hooks):
-            if link.context != <void *>hook:
+            if not wraps(link, hook):
                 left.append(link)
         if self.hooks is None or len(left) == len(self.hooks.hooks):
             raise ValueError(f"{hook!r} is not attached")

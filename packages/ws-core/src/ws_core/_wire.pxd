@@ -1,9 +1,10 @@
 # Cython's view of the C layer in _wire/. Declarations only; the contracts
-# stand in the headers.
+# stand in the headers. Their paths are seen from include/, the one folder
+# that ws_core.get_include() names.
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-cdef extern from "_wire/header.h" nogil:
+cdef extern from "../_wire/header.h" nogil:
     enum:
         WL_OP_CONTINUATION
         WL_OP_TEXT
@@ -24,19 +25,19 @@ cdef extern from "_wire/header.h" nogil:
     size_t wl_header_size(uint64_t payload_size, bint masked)
     size_t wl_header_write(uint8_t *out, uint8_t first, uint64_t payload_size, const uint32_t *mask_key)
 
-cdef extern from "_wire/mask.h" nogil:
+cdef extern from "../_wire/mask.h" nogil:
     ctypedef void (*wl_mask_fn)(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key)
     wl_mask_fn wl_mask
     uint32_t wl_mask_rotate(uint32_t key, size_t phase)
     void wl_mask_init()
     const char *wl_mask_name()
 
-cdef extern from "_wire/entropy.h" nogil:
+cdef extern from "../_wire/entropy.h" nogil:
     ctypedef struct wl_entropy:
         pass
     bint wl_entropy_next(wl_entropy *pool, uint32_t *out)
 
-cdef extern from "_wire/reader.h" nogil:
+cdef extern from "../_wire/reader.h" nogil:
     ctypedef enum wl_status:
         WL_FRAME
         WL_NEED_MORE

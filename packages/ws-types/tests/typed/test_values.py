@@ -29,6 +29,8 @@ from ws_core import (
     WSUpgradeResponse,
     WSUpgradeResponseWithListener,
     __version__,
+    abi_version,
+    get_include,
 )
 from ws_core.url import parse_url
 
@@ -45,6 +47,8 @@ def test_enums_are_ints() -> None:
 
 def test_constants() -> None:
     check(assert_type(WS_DEBUG_LL, int), int)
+    check(assert_type(abi_version, int), int)
+    check(assert_type(get_include(), str), str)
     text: str = check(__version__, str)
     assert text
 

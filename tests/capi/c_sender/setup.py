@@ -1,0 +1,13 @@
+"""One C module against the installed ws_core, without a warning."""
+
+from setuptools import Extension, setup
+
+import ws_core
+
+module = Extension(
+    "capi_c_sender",
+    ["capi_c_sender.c"],
+    include_dirs=[ws_core.get_include()],
+    extra_compile_args=["-std=c11", "-Wall", "-Wextra", "-Werror"],
+)
+setup(ext_modules=[module])

@@ -1,0 +1,9 @@
+"""One Cython module against the installed ws_core."""
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+import ws_core
+
+module = Extension("capi_cython_listener", ["capi_cython_listener.pyx"], include_dirs=[ws_core.get_include()])
+setup(ext_modules=cythonize([module], language_level="3"))
