@@ -79,7 +79,7 @@ LAYERS = {
     },
     "testing": {"_upgrading", "_frame", "_listener", "_transport", "client", "extension", "server", "upgrade", "url"},
     "_retry": set(),
-    "_reconnecting": {"_options", "_retry", "_transport", "client", "url"},
+    "_reconnecting": {"_listener", "_options", "_retry", "_transport", "client", "url"},
 }
 
 

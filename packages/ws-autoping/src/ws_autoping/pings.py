@@ -114,10 +114,10 @@ async def _one_round(transport: WSTransport, timeout: float, which: str) -> floa
     def answered(outcome: float | ConnectionResetError) -> None:
         if future.done():
             return
-        if isinstance(outcome, float):
-            future.set_result(outcome)
-        else:
+        if isinstance(outcome, ConnectionResetError):
             future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
 
     def expired() -> None:
         if not future.done():

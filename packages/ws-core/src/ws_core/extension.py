@@ -3,27 +3,28 @@
 An extension joins core at run time: by ``register_extension``, by an entry
 point of the group ``ws_core.extensions`` (looked up at the first connection,
 not at import), or for one connection through ``extensions=``. It acts only
-when one of its options is given. This module knows no sockets and no frames.
+when one of its options is given. This module knows no sockets and no frames,
+only their types.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, NamedTuple
+from ssl import SSLContext
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ws_core.enums import WSMsgType
 from ws_core.errors import WSMissingExtension
+from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
+from ws_core.url import WSParsedURL
 
 if TYPE_CHECKING:
-    import asyncio
-    import socket
-
     from ws_core import WSFrame, WSTransport
-    from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
-    from ws_core.url import WSParsedURL
 
 __all__ = ["Extension", "TransportHook", "WSMessage", "register_extension", "registered_extensions"]
 
@@ -80,6 +81,31 @@ class TransportHook:
         """The connection is gone; the listener's on_ws_disconnected comes after it."""
 
 
+class Connector(Protocol):
+    """What :meth:`Extension.open_connection` finds in ``options["connector"]``."""
+
+    async def open_transport(self, protocol: asyncio.BaseProtocol, url: WSParsedURL) -> asyncio.Transport:
+        """A transport to the host and port of `url`, paused or not, without TLS."""
+        ...
+
+    async def start_tls(
+        self, transport: asyncio.Transport, protocol: asyncio.BaseProtocol, context: SSLContext, server_hostname: str
+    ) -> asyncio.Transport:
+        """TLS on top of `transport`. If it raises, the caller aborts `transport`."""
+        ...
+
+
+class Listening(Protocol):
+    """What :meth:`Extension.open_server` returns: an asyncio.Server, or whatever has these of its methods."""
+
+    @property
+    def sockets(self) -> Iterable[socket.socket]: ...
+    def is_serving(self) -> bool: ...
+    async def start_serving(self) -> None: ...
+    def close(self) -> None: ...
+    async def wait_closed(self) -> None: ...
+
+
 class Extension:
     """
     What a distribution adds to core. Subclass it; one object a distribution.
@@ -114,10 +140,10 @@ class Extension:
 
     async def open_server(
         self, protocol_factory: Callable[[], asyncio.BufferedProtocol], options: dict[str, Any]
-    ) -> asyncio.Server | None:
+    ) -> Listening | None:
         """
-        Server: an asyncio.Server, or what has its methods, that accepts connections elsewhere than on sockets of the
-        event loop; None: not my business.
+        Server: an asyncio.Server, or what has its methods (:class:`Listening`), that accepts connections elsewhere than
+        on sockets of the event loop; None: not my business.
 
         For each connection, `protocol_factory()` makes its protocol: it is set on the transport, and its
         ``connection_made(transport)`` is called. Where to listen (host, port, path) and arguments for
@@ -245,8 +271,8 @@ class ActiveExtension:
     __slots__ = ("extension", "options")
 
     def __init__(self, extension: Extension, options: dict[str, Any]) -> None:
-        self.extension = extension
-        self.options = options
+        self.extension: Extension = extension
+        self.options: dict[str, Any] = options
 
 
 def claim_options(

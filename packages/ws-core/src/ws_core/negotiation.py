@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from multidict import CIMultiDict
+
 from ws_core.errors import WSHandshakeError, WSInvalidHeaderError
 from ws_core.extension import ActiveExtension, TransportHook
 from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
 
 if TYPE_CHECKING:
-    from multidict import CIMultiDict
-
     from ws_core._transport import WSTransport
 
 __all__ = ["format_extension", "parse_extensions"]
@@ -76,7 +76,7 @@ class Negotiation:
         # A copy for each connection: an extension may keep there what it has agreed on.
         self._parts = [(each.extension, {**each.options, "is_client_side": is_client_side}) for each in active]
         #: Reserved bits that an extension owns now, as they stand in a frame's first byte.
-        self.rsv = 0
+        self.rsv: int = 0
 
     def offer(self, request: WSUpgradeRequest) -> None:
         """Client, before the request is sent."""
