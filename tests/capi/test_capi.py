@@ -360,6 +360,8 @@ def test_structs_say_how_large_they_are(sender: ModuleType, of_hook: bool) -> No
         sender.with_struct_size(of_hook, True, 64)
     with pytest.raises(ValueError, match="at least"):
         sender.with_struct_size(of_hook, False, -1)
+    with pytest.raises(ValueError, match="must be sizeof"):
+        sender.with_struct_size(of_hook, False, 1 << 30)  # never set: what is there is nobody's memory
 
 
 def test_types_and_versions(sender: ModuleType) -> None:

@@ -37,6 +37,9 @@ cdef extern from *:
     size_t WS_LISTENER_CALLS_LEAST
     size_t WS_HOOK_CALLS_LEAST
 
+cdef enum:
+    CALLS_MOST = 4096      # bytes; no struct of callbacks will be larger: a size beyond it was never set
+
 # The same functions, as core sees them.
 ctypedef int (*on_frame_call)(void *, object, WSFrame, CorePyObject **) except? -1
 ctypedef int (*on_send_call)(void *, object, Outgoing *) except? -1
@@ -213,6 +216,8 @@ cdef int _copy_calls(void *to, size_t room, const void *given, size_t least, str
     size = (<const size_t *>given)[0]
     if size < least:
         raise ValueError(f"struct_size of {name} is {size}: it must be sizeof({name}), at least {least}")
+    if size > CALLS_MOST:
+        raise ValueError(f"struct_size of {name} is {size}: it must be sizeof({name})")
     for at in range(room, size):
         if data[at]:
             raise ValueError(f"{name} of {size} bytes asks for what this ws_core does not have yet: upgrade it")
