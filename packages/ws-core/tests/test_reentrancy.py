@@ -12,6 +12,7 @@ import pytest
 
 from harness import Net, RawPeer, Recorder, client_frame, frame_bytes, request_bytes, until, within
 from ws_core import (
+    Extension,
     TransportHook,
     WSCloseCode,
     WSDisconnectKind,
@@ -292,3 +293,24 @@ async def test_the_first_frame_stays_behind_the_answer(plain_net: Net) -> None:
         assert chunk
         data += chunk
     assert data.index(b"\r\n\r\n") + 4 + len(frame_bytes(1, b"behind it")) == len(data)
+
+
+async def test_a_hook_loses_the_connection_while_it_opens(one_net: Net) -> None:
+    """The listener is not told of a connection that it has been told the end of."""
+
+    class Losing(TransportHook):
+        def on_open(self, transport: WSTransport) -> None:
+            protocol = transport.underlying_transport.get_protocol()
+            transport.underlying_transport.abort()
+            protocol.connection_lost(None)
+
+    class Attaching(Extension):
+        name = "losing"
+
+        def attach(self, transport: WSTransport, options: dict[str, Any]) -> TransportHook:
+            return Losing()
+
+    listener = Recorder()
+    peer = await one_net.raw(await one_net.serve(lambda request: listener, extensions=[Attaching()]))
+    assert await peer.rest() == b""
+    assert listener.events == ["disconnected"]
