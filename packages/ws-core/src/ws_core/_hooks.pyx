@@ -153,11 +153,11 @@ _new_tuple = tuple.__new__
 # The adapter for hooks written in Python. Which callbacks a hook has is asked
 # once, here: a TransportHook method that is not overridden is never called.
 
-cdef int _py_on_open(void *context, object transport) except? -1:
+cdef int _py_on_open(void *context, object transport) except *:
     (<object>context).on_open(transport)
     return 0
 
-cdef int _py_on_frame(void *context, object transport, WSFrame frame, PyObject **replacement) except? -1:
+cdef int _py_on_frame(void *context, object transport, WSFrame frame, PyObject **replacement) except *:
     result = (<object>context).on_frame(transport, frame)
     if result is frame:
         return HOOK_PASS
@@ -172,7 +172,7 @@ cdef int _py_on_frame(void *context, object transport, WSFrame frame, PyObject *
     replacement[0] = <PyObject *>result
     return HOOK_REPLACE
 
-cdef int _py_on_send(void *context, object transport, Outgoing *message) except? -1:
+cdef int _py_on_send(void *context, object transport, Outgoing *message) except *:
     cdef uint8_t first = message.first
     given = _new_tuple(WSMessage, (
         _MSG_TYPES[first & 0x0F], PyBytes_FromStringAndSize(<const char *>message.payload, message.size),
@@ -201,11 +201,11 @@ cdef int _py_on_send(void *context, object transport, Outgoing *message) except?
     message.size = PyBytes_GET_SIZE(payload)
     return HOOK_REPLACE
 
-cdef int _py_on_user_pong(void *context, object transport) except? -1:
+cdef int _py_on_user_pong(void *context, object transport) except *:
     (<object>context).on_user_pong(transport)
     return 0
 
-cdef int _py_on_close(void *context, object transport) except? -1:
+cdef int _py_on_close(void *context, object transport) except *:
     (<object>context).on_close(transport)
     return 0
 
