@@ -56,8 +56,8 @@ def __getattr__(name: str) -> type:
     if name != f"{_PREFIX}{layout:08x}":
         raise ImportError(
             f"this module was compiled against the classes of another build of ws_core ({name}) than the installed "
-            f"ws_core {__version__} ({_PREFIX}{layout:08x}): rebuild it against the installed one (with setuptools and Cython "
-            "installed): pip install --force-reinstall --no-deps --no-cache-dir --no-build-isolation "
-            "--no-binary THE_PACKAGE THE_PACKAGE"
+            f"ws_core {__version__} ({_PREFIX}{layout:08x}): rebuild it against the installed one, with what it needs "
+            "to build (setuptools, Cython) installed: pip install --force-reinstall --no-deps --no-cache-dir "
+            "--no-build-isolation --no-binary THE_PACKAGE THE_PACKAGE"
         )
     return object
