@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from ssl import SSLContext
 from typing import Any
 
-from ws_core.extension import ActiveExtension
+from ws_core.extension import ActiveExtension, Extension
 from ws_core.url import WSParsedURL
 
 WSSocketFactory = Callable[[WSParsedURL], socket.socket | None | Awaitable[socket.socket | None]]
@@ -172,6 +172,7 @@ class Connector:
             options = {**active.options, "connector": self}
             stream = await active.extension.open_connection(url, options)
             if stream is not None:
+                _check_stream(stream, active.extension)
                 return stream
         return None
 
@@ -212,6 +213,21 @@ class Connector:
         except BaseException:
             transport.abort()
             raise
+
+
+def _check_stream(stream: object, extension: Extension) -> None:
+    """TypeError for what open_connection() must not return, OSError for a socket that leads nowhere."""
+    if isinstance(stream, socket.socket):
+        try:
+            stream.getpeername()
+        except OSError as exc:
+            stream.close()
+            raise OSError(exc.errno, f"the socket that {extension!r} returned is not connected") from exc
+    elif not (hasattr(stream, "set_protocol") and hasattr(stream, "abort")):  # uvloop's are no asyncio.Transport
+        raise TypeError(
+            f"open_connection() of {extension!r} must return a connected socket, an asyncio transport or None, "
+            f"not {stream!r}"
+        )
 
 
 async def connect_socket(loop: asyncio.AbstractEventLoop, sock: socket.socket, url: WSParsedURL) -> None:

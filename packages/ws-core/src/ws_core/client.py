@@ -309,7 +309,7 @@ class ClientHandshake:
             listener = factory(self._request, response) if takes(factory, 2) else factory()
             if not isinstance(listener, WSListener):
                 raise TypeError(f"ws_listener_factory must return a WSListener, not {listener!r}")
-            hooks = negotiation.attach(protocol.transport)
+            negotiation.attach(protocol.transport)
         except BaseException as exc:
             self._fail(exc)
             if not isinstance(exc, Exception):
@@ -323,7 +323,6 @@ class ClientHandshake:
             response,
             subprotocol,
             self._reader.tail,
-            hooks,
             is_secure=self._url.is_secure,
             rsv=negotiation.rsv,
         )

@@ -200,6 +200,7 @@ _registered: list[Extension] = []
 _lock = threading.RLock()  # of _registered; not held while extensions are imported
 _entry_points_loaded = False
 _entry_points_loading = False
+_entry_points_left: list[EntryPoint] | None = None  # not yet loaded; None: nobody has looked which ones there are
 _loading_lock = threading.RLock()  # whoever wants extensions while another thread loads them waits for them
 
 
@@ -215,6 +216,10 @@ def _check_extension(extension: Extension, others: Iterable[Extension]) -> None:
         raise TypeError(f"an extension must be an object of a subclass of ws_core.Extension, {extension!r} is not")
     if not extension.name:
         raise ValueError(f"extension {extension!r} has no name")
+    for attribute in ("options", "services"):
+        value = getattr(extension, attribute)
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{attribute} of the extension {extension.name!r} must be a mapping, not {value!r}")
     for option in extension.options:
         other = _owner_of(option, others)
         if other is not None:
@@ -242,7 +247,7 @@ def registered_extensions() -> tuple[Extension, ...]:
 
 
 def _load_entry_points() -> None:
-    global _entry_points_loaded, _entry_points_loading
+    global _entry_points_loaded, _entry_points_loading, _entry_points_left
     if _entry_points_loaded:
         return
     with _loading_lock:
@@ -250,18 +255,31 @@ def _load_entry_points() -> None:
             return
         _entry_points_loading = True
         try:
-            for entry_point in entry_points(group=ENTRY_POINT_GROUP):
-                _load(entry_point)
+            if _entry_points_left is None:
+                _entry_points_left = _find_entry_points()
+            while _entry_points_left:  # whoever interrupts this comes back to the one that was under way
+                _load(_entry_points_left[0])
+                del _entry_points_left[0]
+            _entry_points_loaded, _entry_points_left = True, None
         finally:
             _entry_points_loading = False
-            _entry_points_loaded = True
+
+
+def _find_entry_points() -> list[EntryPoint]:
+    try:
+        return list(entry_points(group=ENTRY_POINT_GROUP))
+    except Exception:
+        _logger.exception("the entry points of %s cannot be listed: no installed extension is used", ENTRY_POINT_GROUP)
+        return []
 
 
 def _load(entry_point: EntryPoint) -> None:
     try:
         loaded = entry_point.load()
         register_extension(loaded() if isinstance(loaded, type) else loaded)
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # SystemExit, too: a module that is a script ends nobody's process but its own
         _logger.exception("extension %r (%s) cannot be used and is left out", entry_point.name, entry_point.value)
 
 
