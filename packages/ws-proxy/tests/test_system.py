@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from harness import Net, RawPeer, Recorder, until, within
+from proxies import Park
 from ws_core import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_connect
 from ws_core.url import parse_url
 from ws_proxy.system import choose, is_exempt, system_proxy
@@ -242,7 +243,7 @@ def setenv(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("which", ["pproxy http auth", "pproxy socks5", "proxy.py http"])
-async def test_an_echo(net: Net, park: Any, setenv: Any, which: str) -> None:
+async def test_an_echo(net: Net, park: Park, setenv: Any, which: str) -> None:
     url = park.url(which)
     setenv("HTTPS_PROXY" if net.tls else "HTTP_PROXY", url.removeprefix("http://"))
     server = await net.serve()
@@ -266,7 +267,7 @@ async def test_connected_directly(net: Net, setenv: Any, variable: str | None) -
     assert (await listener.frame()).get_payload_as_bytes() == b"direct"
 
 
-async def test_asked_again_for_each_redirect(net: Net, park: Any, setenv: Any) -> None:
+async def test_asked_again_for_each_redirect(net: Net, park: Park, setenv: Any) -> None:
     """127.0.0.1 is asked for through the proxy, localhost is not."""
     setenv("ALL_PROXY", park.url("pproxy http"))
     setenv("NO_PROXY", "localhost")
