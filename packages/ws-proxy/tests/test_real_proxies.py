@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import re
 import socket
 import ssl
 import traceback
 import urllib.parse
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import Net, client_ssl_context, random_bytes, until, within
+from harness import Net, client_ssl_context, open_sockets, random_bytes, until, within
 from proxies import FORBIDDEN_HOST, Park, programs
 from ws_core import (
     WSHandshakeError,
@@ -32,7 +29,9 @@ PROGRAMS = programs()
 PROXIES = [f"{name} {scheme}" for name, program in PROGRAMS.items() for scheme in program.schemes]
 WITH_AUTH = [which for which in PROXIES if which.endswith(" auth")]
 WITH_IPV6 = [
-    which for which in PROXIES if " socks4" not in which and which.split()[1] not in PROGRAMS[which.split()[0]].ipv4_only
+    which
+    for which in PROXIES
+    if " socks4" not in which and which.split()[1] not in PROGRAMS[which.split()[0]].ipv4_only
 ]
 WITH_RULES = [which for which in PROXIES if PROGRAMS[which.split()[0]].forbidden != 0]
 
@@ -51,15 +50,6 @@ if "squid" in PROGRAMS:
         "haproxy https, stunnel https",
         "tinyproxy http auth, squid http, privoxy http, danted socks4, microsocks socks5, haproxy https auth",
     ]
-
-
-def open_sockets() -> int:
-    """How many sockets this process has, where the platform tells."""
-    count = 0
-    for path in Path("/proc/self/fd").glob("*"):
-        with contextlib.suppress(OSError):
-            count += os.readlink(path).startswith("socket:")
-    return count
 
 
 async def echo(net: Net, server: Any, **kwargs: Any) -> None:

@@ -151,7 +151,11 @@ ENVIRONMENTS = [
     ({"HTTPS_PROXY": ""}, "wss://e.test/", None),
     # In a CGI script HTTP_PROXY comes from the request's header Proxy.
     ({"HTTP_PROXY": "http://evil:1", "REQUEST_METHOD": "GET"}, "ws://e.test/", None),
-    ({"HTTP_PROXY": "http://evil:1", "http_proxy": "http://l:1", "REQUEST_METHOD": "GET"}, "ws://e.test/", "http://l:1"),
+    (
+        {"HTTP_PROXY": "http://evil:1", "http_proxy": "http://l:1", "REQUEST_METHOD": "GET"},
+        "ws://e.test/",
+        "http://l:1",
+    ),
     ({"HTTPS_PROXY": "http://u:1", "REQUEST_METHOD": "GET"}, "wss://e.test/", "http://u:1"),
     ({"ALL_PROXY": "http://u:1", "NO_PROXY": "e.test"}, "ws://e.test/", None),
     ({"ALL_PROXY": "http://u:1", "no_proxy": "e.test"}, "ws://e.test/", None),
