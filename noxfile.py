@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import nox
@@ -19,6 +20,7 @@ PACKAGES = ("ws-core", "ws-proxy", "ws-autoping", "ws-types")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 TEST_REQUIREMENTS = ("-r", "tests/requirements.txt", "-r", "packages/ws-proxy/tests/requirements.txt")
 PURE_SOURCES = ("noxfile.py", "conftest.py", "packages", "tests", "benchmarks", "examples")
+DEBIAN_PROXIES = ("tinyproxy-bin", "squid", "privoxy", "dante-server", "microsocks", "stunnel4", "haproxy")
 FREE_THREADED = Path(os.environ.get("FREE_THREADED_PYTHON", "~/.cache/wirelark/free-threaded")).expanduser()
 
 
@@ -83,6 +85,19 @@ def free_threaded(session: nox.Session) -> None:
 
 
 @nox.session
+def proxies(session: nox.Session) -> None:
+    """ws-proxy's tests on squid, dante, haproxy, ... as well; apt-get installs them (as root, or by sudo)."""
+    if subprocess.run(["dpkg", "-s", *DEBIAN_PROXIES], capture_output=True).returncode:
+        apt_get = (*(["sudo"] if os.geteuid() else []), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq")
+        session.run(*apt_get, "update", external=True)
+        session.run(*apt_get, "install", "-y", "--no-install-recommends", *DEBIAN_PROXIES, external=True)
+    install_family(session, *TEST_REQUIREMENTS)
+    # "all": one that is missing all the same fails.
+    paths = session.posargs or ["packages/ws-proxy"]
+    session.run("python", "-m", "pytest", "-q", *paths, env={"WIRELARK_PROXIES": "all"})
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Build the wheels, run an echo server and a client, show round trips and the code that made them."""
     install_family(session, "trustme", "uvloop")
@@ -123,7 +138,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside the peers: `-- rtt`, `-- busy`, `-- pipelined`, `-- feed`, `-- idle`."""
+    """Measure beside the peers: `-- rtt`, `-- busy`, `-- pipelined`, `-- feed`, `-- idle`, `-- proxy`."""
     install_family(session, "-r", "benchmarks/requirements.txt")
     for name in session.posargs[:1] or ("rtt", "pipelined", "feed", "idle"):
         session.run("python", "-m", "benchmarks", name, *session.posargs[1:])

@@ -67,7 +67,6 @@ DEBIAN = {
     "haproxy": Program(("https", "https auth"), "haproxy", 503, 403),
 }
 ALL = {**PYPI, **DEBIAN}
-DEBIAN_PACKAGES = ("tinyproxy-bin", "squid", "privoxy", "dante-server", "microsocks", "stunnel4", "haproxy")
 
 
 def programs() -> dict[str, Program]:

@@ -8,11 +8,12 @@ import socket
 import ssl
 import traceback
 import urllib.parse
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import Net, client_ssl_context, open_sockets, random_bytes, until, within
+from harness import Net, certificate_authority, client_ssl_context, open_sockets, random_bytes, until, within
 from proxies import FORBIDDEN_HOST, Park, programs
 from ws_core import (
     WSHandshakeError,
@@ -224,6 +225,25 @@ async def test_the_certificate_of_a_proxy_is_checked(plain_net: Net, park: Park)
     url = park.url("pproxy https")
     with pytest.raises(ssl.SSLCertVerificationError, match=f"proxy {url}: starting TLS with it: .*certificate"):
         await plain_net.connect(server, proxy=url)
+
+
+async def test_a_context_for_the_proxy_that_has_callbacks(
+    net: Net, park: Park, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiofastnet 1.2.0 crashes the interpreter on them, as on those for the server."""
+    # Before Python 3.12.2 asyncio's TLS under other TLS tells the loop of its own end (CPython gh-113214).
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+    server = await net.serve()
+    context = ssl.create_default_context()
+    certificate_authority().configure_trust(context)
+    context.keylog_filename = str(tmp_path / "keys")
+    await echo(net, server, proxy=park.url("pproxy https"), proxy_ssl_context=context)
+    assert "SECRET" in (tmp_path / "keys").read_text()
+
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "other"))
+    with pytest.raises(ssl.SSLCertVerificationError, match="starting TLS with it"):
+        await net.connect(server, proxy=park.url("pproxy https"))
+    assert (tmp_path / "other").exists()
 
 
 async def test_the_certificate_of_the_server_is_checked_behind_a_proxy(loop_name: str, fast: bool, park: Park) -> None:

@@ -53,6 +53,9 @@ STEPS = [
 ] + [(talk, len(talk.exchanges), 0) for talk in TALKS]
 
 
+Ending = Callable[[RawPeer], Awaitable[None]]
+
+
 async def hangs(peer: RawPeer) -> None:
     await peer.rest()
 
