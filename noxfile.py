@@ -42,12 +42,13 @@ def install_family(session: nox.Session, *requirements: str) -> None:
         session.run("python", "-c", "import ws_core; assert 'site-packages' in ws_core.__file__, ws_core.__file__")
 
 
-def run_tests(session: nox.Session) -> None:
+def run_tests(session: nox.Session, *paths: str) -> None:
     install_family(session, *TEST_REQUIREMENTS)
-    if not session.posargs:
+    arguments = session.posargs or paths
+    if not arguments:
         session.run("python", "packages/ws-core/tests/wire/run.py")
     # The debug hooks of the allocator find writes past a buffer's end and uses after free.
-    session.run("python", "-m", "pytest", "-q", *session.posargs, env={"PYTHONMALLOC": "debug"})
+    session.run("python", "-m", "pytest", "-q", *arguments, env={"PYTHONMALLOC": "debug"})
 
 
 @nox.session
@@ -75,9 +76,8 @@ def free_threaded(session: nox.Session) -> None:
     folder = Path(session.create_tmp()) / "venv"
     session.run(str(FREE_THREADED / "python"), "-m", "venv", "--clear", str(folder), external=True)
     python = str(folder / "bin" / "python")
-    core = build_wheels(session, "ws-core", python=python)
-    needs = ("-c", "tests/requirements.txt", "pytest", "uvloop")
-    session.run(python, "-m", "pip", "install", "-q", *core, *needs, external=True)
+    needs = (*build_wheels(session, "ws-core", python=python), "-c", "tests/requirements.txt", "pytest", "uvloop")
+    session.run(python, "-m", "pip", "install", "-q", *needs, external=True)
     # Not PYTHON_GIL=0, which would hide a module that brings the GIL back.
     env = {"PYTHONPATH": str(Path("tests/free_threaded").resolve()), "PYTHON_GIL": None, "WIRELARK_STRESS": "5"}
     arguments = session.posargs or ["packages/ws-core/tests"]
@@ -86,15 +86,13 @@ def free_threaded(session: nox.Session) -> None:
 
 @nox.session
 def proxies(session: nox.Session) -> None:
-    """ws-proxy's tests on squid, dante, haproxy, ... as well; apt-get installs them (as root, or by sudo)."""
+    """ws-proxy's tests on squid, dante, haproxy, ... as well, which apt-get installs (as root, or by sudo)."""
     if subprocess.run(["dpkg", "-s", *DEBIAN_PROXIES], capture_output=True).returncode:
         apt_get = (*(["sudo"] if os.geteuid() else []), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq")
         session.run(*apt_get, "update", external=True)
         session.run(*apt_get, "install", "-y", "--no-install-recommends", *DEBIAN_PROXIES, external=True)
-    install_family(session, *TEST_REQUIREMENTS)
-    # "all": one that is missing all the same fails.
-    paths = session.posargs or ["packages/ws-proxy"]
-    session.run("python", "-m", "pytest", "-q", *paths, env={"WIRELARK_PROXIES": "all"})
+    session.env["WIRELARK_PROXIES"] = "all"  # one that is missing all the same is an error
+    run_tests(session, "packages/ws-proxy")
 
 
 @nox.session
@@ -150,5 +148,4 @@ def wheels(session: nox.Session) -> None:
     shutil.rmtree("dist", ignore_errors=True)
     for wheel in build_wheels(session):
         Path("dist").mkdir(exist_ok=True)
-        shutil.copy(wheel, "dist")
-        session.log(f"dist/{Path(wheel).name}")
+        session.log(shutil.copy(wheel, "dist"))

@@ -11,7 +11,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from benchmarks.harness.programs import programs
 from benchmarks.harness.report import Report, ratio, spread
 from benchmarks.harness.rounds import Lane, interleave
 
-sys.path.append(str(ROOT / "tests/lib"))
-import proxies  # noqa: E402 - it lies beside the tests
+sys.path.append(str(ROOT / "tests/lib"))  # where it is kept for both
+import proxies
 
 BUDGET_S = {"quick": 50, "full": 240}
 DIRECT = "direct"
@@ -46,7 +46,11 @@ def run(options: argparse.Namespace) -> Report:
     report = Report("proxy", {"size": options.size, "ways": ways, "quick": options.quick})
     entrants = [each for each in contenders(options, ("ws_core", "picows")) if each != FLOOR]
     cores = two_cores()
-    with programs() as built, _park(cores.peer) as park, Family(built, cores, env={"BENCH_CA": park.authority}) as family:
+    with (
+        programs() as built,
+        _park(cores.peer) as park,
+        Family(built, cores, env={"BENCH_CA": park.authority}) as family,
+    ):
         port = family.peer("server").greeting["port"]
         urls = {way: "-" if way == DIRECT else park.url(way) for way in ways}
         children = {each: family.measured("client", each.library, each.loop) for each in entrants}

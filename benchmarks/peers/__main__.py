@@ -1,6 +1,7 @@
 """One contender: ``python -m benchmarks.peers client|server LIBRARY LOOP``, driven by lines on standard input.
 
-client: ``connect PORT MODE [PROXY]`` -> ``ok id=N``; ``dial PORT PROXY COUNT`` (see callbacks.py); ``run ID COUNT SIZE LENGTH PID`` -> ``ok wall= cpu= user= sys=``
+client: ``connect PORT MODE [PROXY]`` -> ``ok id=N``; ``run ID COUNT SIZE LENGTH PID`` -> ``ok wall= cpu= user= sys=``
+        ``dial PORT PROXY COUNT`` -> the same clocks (see callbacks.py)
 server: greets with ``ok port=N``
 both:   ``begin``, ``end`` (the meter), ``settle`` (collect garbage), ``census`` (see census.py)
 """
