@@ -89,8 +89,8 @@ def proxies(session: nox.Session) -> None:
     """ws-proxy's tests on squid, dante, haproxy, ... as well, which apt-get installs (as root, or by sudo)."""
     if subprocess.run(["dpkg", "-s", *DEBIAN_PROXIES], capture_output=True).returncode:
         apt_get = (*(["sudo"] if os.geteuid() else []), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq")
-        session.run(*apt_get, "update", external=True)
-        session.run(*apt_get, "install", "-y", "--no-install-recommends", *DEBIAN_PROXIES, external=True)
+        for what in (("update",), ("install", "-y", "--no-install-recommends", *DEBIAN_PROXIES)):
+            session.run(*apt_get, *what, external=True)
     session.env["WIRELARK_PROXIES"] = "all"  # one that is missing all the same is an error
     run_tests(session, "packages/ws-proxy")
 
@@ -122,9 +122,8 @@ def lint(session: nox.Session) -> None:
     session.install("-q", "ruff==0.17.6", "cython-lint==0.22.1")
     session.run("ruff", "check", *session.posargs, *PURE_SOURCES)
     session.run("ruff", "format", *([] if "--fix" in session.posargs else ["--check"]), *PURE_SOURCES)
-    folders = (Path("packages/ws-core/src"), Path("examples"))
-    sources = [str(path) for folder in folders for path in folder.rglob("*.p[yx][xd]")]
-    session.run("cython-lint", "--max-line-length=120", *sources)
+    sources = [path for folder in ("packages/ws-core/src", "examples") for path in Path(folder).rglob("*.p[yx][xd]")]
+    session.run("cython-lint", "--max-line-length=120", *map(str, sources))
 
 
 @nox.session

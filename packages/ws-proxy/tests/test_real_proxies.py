@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness import Net, certificate_authority, client_ssl_context, open_sockets, random_bytes, until, within
+from harness import Net, Recorder, certificate_authority, client_ssl_context, open_sockets, random_bytes, until, within
 from proxies import FORBIDDEN_HOST, Park, programs
 from ws_core import (
     WSHandshakeError,
@@ -23,6 +23,7 @@ from ws_core import (
     WSUpgradeRequest,
     WSUpgradeResponse,
     WSUpgradeResponseWithListener,
+    reconnecting,
 )
 from ws_proxy import WSProxyError
 
@@ -260,9 +261,33 @@ async def test_the_certificate_of_the_server_is_checked_behind_a_proxy(loop_name
     await net.aclose()
 
 
+@pytest.mark.parametrize("which", ["pproxy http", "tiny-proxy socks5 auth", "proxy.py https"])
+async def test_reconnecting(net: Net, park: Park, which: str) -> None:
+    server = await net.serve()
+    kwargs: dict[str, Any] = {"ssl_context": client_ssl_context()} if net.tls else {}
+    count = 0
+    async with reconnecting(
+        Recorder,
+        net.url(server),
+        backoff_min=0.001,
+        backoff_max=0.002,
+        use_aiofastnet=net.use_aiofastnet,
+        **options(park, which),
+        **kwargs,
+    ) as connections:
+        async for transport in connections:
+            transport.send(WSMsgType.TEXT, b"again")
+            assert (await transport.listener.frame()).get_payload_as_bytes() == b"again"
+            transport.disconnect()
+            count += 1
+            if count == 3:
+                break
+
+
 async def test_other_arguments_reach_the_loop(plain_net: Net, park: Park) -> None:
+    """Those about a socket are about the one to the proxy."""
     server = await plain_net.serve(lambda request: WSListener())
     transport, _ = await plain_net.connect(
-        server, proxy=park.url("pproxy http"), local_addr=("127.0.0.1", 0), family=socket.AF_INET
+        server, proxy=park.url("pproxy http"), local_addr=("127.0.0.3", 0), family=socket.AF_INET
     )
-    assert transport.is_client_side
+    assert transport.underlying_transport.get_extra_info("sockname")[0] == "127.0.0.3"
