@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 #: By the rules of every proxy that has rules.
@@ -90,7 +90,7 @@ class Park:
 
     def __init__(self, certificate: bytes, key: bytes) -> None:
         """`certificate`, a chain, and `key` in PEM: of the https:// proxies, for 127.0.0.1 and localhost."""
-        self._temporary = tempfile.TemporaryDirectory(prefix="ws-proxies-")
+        self._temporary = tempfile.TemporaryDirectory(prefix="ws-proxies-", dir="/tmp")
         self.folder = Path(self._temporary.name)
         self.certificate = self._write("certificate.pem", certificate)
         self.key = self._write("key.pem", key)
@@ -98,10 +98,12 @@ class Park:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._ports: dict[tuple[str, str, bool], int] = {}
         # Daemons that root starts become somebody else, who may not enter our folder otherwise.
-        self._nobody = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
-        if self._nobody is not None:
+        self._daemons: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            self._daemons = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             for path in (self.folder, *self.folder.iterdir()):
-                os.chown(path, self._nobody, -1)
+                os.chown(path, nobody.pw_uid, nobody.pw_gid)
 
     def url(self, which: str, password: str | None = None) -> str:
         """Of a proxy, which runs from now on. `password`: instead of the right one."""
@@ -152,7 +154,8 @@ class Park:
                     stderr=output,
                     cwd=self.folder,
                     start_new_session=True,
-                    **({} if program in PYPI or self._nobody is None else {"user": self._nobody, "extra_groups": []}),
+                    env={**os.environ, "TMPDIR": str(self.folder)},
+                    **(self._daemons if program in DEBIAN else {}),
                 )
             self._processes.append(process)
             if _listens(process, port):
