@@ -57,6 +57,7 @@ if "squid" in PROGRAMS:
 async def echo(net: Net, server: Any, **kwargs: Any) -> None:
     """Small and large messages there and back. The server is asked for by name."""
     url = net.url(server).replace("127.0.0.1", "localhost")
+    before = open_sockets()
     transport, listener = await net.connect(url, **kwargs)
     assert transport.is_secure == net.tls  # of the WebSocket, whatever the way to the proxy
     for message in (b"", b"x", random_bytes(100_000), b"y"):
@@ -66,6 +67,7 @@ async def echo(net: Net, server: Any, **kwargs: Any) -> None:
     await within(transport.close())
     assert transport.close_handshake.recv_then_sent is False
     await until(lambda: not server.connections)
+    await until(lambda: open_sockets() <= before)
 
 
 def options(park: Park, which: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import errno
+import pickle
 import socket
 import traceback
 from collections.abc import Callable
@@ -203,6 +204,13 @@ async def test_an_http_proxy_says_why(plain_net: Net) -> None:
     assert not error.is_temporary
     assert "403 Forbidden (only on working days)" in str(error)
     assert error.step == "asking it for only-the-proxy-knows.test:8765"
+
+
+async def test_an_error_crosses_to_another_process(plain_net: Net) -> None:
+    proxy = await FakeProxy(answer(b"HTTP/1.1 503 Not Now\r\nContent-Length: 0\r\n\r\n")).start(plain_net)
+    error = await fails(plain_net, proxy, "http")
+    other = pickle.loads(pickle.dumps(error))
+    assert (str(other), vars(other)) == (str(error), vars(error))
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
