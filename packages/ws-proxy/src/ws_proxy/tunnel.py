@@ -148,7 +148,8 @@ def _explain(exc: BaseException, progress: _Progress, proxies: Sequence[ProxyURL
             said += f" ({text})" if text else ""
         elif code is not None:
             said += f" (reply code {code})"
-        return WSProxyError(f"{before}it refused: {said}", str(proxy), step, code, _may_pass(proxy, code))
+        verb = "answered" if code is None else "refused"  # the former is a wrong password as well as nonsense
+        return WSProxyError(f"{before}it {verb}: {said}", str(proxy), step, code, _may_pass(proxy, code))
     if isinstance(exc, StreamError):
         text = f"{before}it {exc}" + (f": {quote(exc.sent, proxies)!r}" if exc.sent else "")
         return WSProxyError(text, str(proxy), step, is_temporary=isinstance(exc, StreamClosed))
