@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import nox
@@ -19,6 +20,7 @@ PACKAGES = ("ws-core", "ws-proxy", "ws-autoping", "ws-types")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 TEST_REQUIREMENTS = ("-r", "tests/requirements.txt", "-r", "packages/ws-proxy/tests/requirements.txt")
 PURE_SOURCES = ("noxfile.py", "conftest.py", "packages", "tests", "benchmarks", "examples")
+DEBIAN_PROXIES = ("tinyproxy-bin", "squid", "privoxy", "dante-server", "microsocks", "stunnel4", "haproxy")
 FREE_THREADED = Path(os.environ.get("FREE_THREADED_PYTHON", "~/.cache/wirelark/free-threaded")).expanduser()
 
 
@@ -40,12 +42,13 @@ def install_family(session: nox.Session, *requirements: str) -> None:
         session.run("python", "-c", "import ws_core; assert 'site-packages' in ws_core.__file__, ws_core.__file__")
 
 
-def run_tests(session: nox.Session) -> None:
+def run_tests(session: nox.Session, *paths: str) -> None:
     install_family(session, *TEST_REQUIREMENTS)
-    if not session.posargs:
+    arguments = session.posargs or paths
+    if not arguments:
         session.run("python", "packages/ws-core/tests/wire/run.py")
     # The debug hooks of the allocator find writes past a buffer's end and uses after free.
-    session.run("python", "-m", "pytest", "-q", *session.posargs, env={"PYTHONMALLOC": "debug"})
+    session.run("python", "-m", "pytest", "-q", *arguments, env={"PYTHONMALLOC": "debug"})
 
 
 @nox.session
@@ -73,13 +76,23 @@ def free_threaded(session: nox.Session) -> None:
     folder = Path(session.create_tmp()) / "venv"
     session.run(str(FREE_THREADED / "python"), "-m", "venv", "--clear", str(folder), external=True)
     python = str(folder / "bin" / "python")
-    core = build_wheels(session, "ws-core", python=python)
-    needs = ("-c", "tests/requirements.txt", "pytest", "uvloop")
-    session.run(python, "-m", "pip", "install", "-q", *core, *needs, external=True)
+    needs = (*build_wheels(session, "ws-core", python=python), "-c", "tests/requirements.txt", "pytest", "uvloop")
+    session.run(python, "-m", "pip", "install", "-q", *needs, external=True)
     # Not PYTHON_GIL=0, which would hide a module that brings the GIL back.
     env = {"PYTHONPATH": str(Path("tests/free_threaded").resolve()), "PYTHON_GIL": None, "WIRELARK_STRESS": "5"}
     arguments = session.posargs or ["packages/ws-core/tests"]
     session.run(python, "-m", "pytest", "-q", *arguments, env=env, external=True)
+
+
+@nox.session
+def proxies(session: nox.Session) -> None:
+    """ws-proxy's tests on squid, dante, haproxy, ... as well, which apt-get installs (as root, or by sudo)."""
+    if subprocess.run(["dpkg", "-s", *DEBIAN_PROXIES], capture_output=True).returncode:
+        apt_get = (*(["sudo"] if os.geteuid() else []), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq")
+        for what in (("update",), ("install", "-y", "--no-install-recommends", *DEBIAN_PROXIES)):
+            session.run(*apt_get, *what, external=True)
+    session.env["WIRELARK_PROXIES"] = "all"  # one that is missing all the same is an error
+    run_tests(session, "packages/ws-proxy")
 
 
 @nox.session
@@ -134,7 +147,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside the peers: `-- rtt`, `-- busy`, `-- pipelined`, `-- feed`, `-- hooks`, `-- idle`."""
+    """Measure beside the peers: `-- rtt`, `busy`, `pipelined`, `feed`, `hooks`, `idle`, `proxy`, `instructions`."""
     install_family(session, "-r", "benchmarks/requirements.txt")
     for name in session.posargs[:1] or ("rtt", "pipelined", "feed", "idle"):
         session.run("python", "-m", "benchmarks", name, *session.posargs[1:])
@@ -146,5 +159,4 @@ def wheels(session: nox.Session) -> None:
     shutil.rmtree("dist", ignore_errors=True)
     for wheel in build_wheels(session):
         Path("dist").mkdir(exist_ok=True)
-        shutil.copy(wheel, "dist")
-        session.log(f"dist/{Path(wheel).name}")
+        session.log(shutil.copy(wheel, "dist"))

@@ -1,6 +1,7 @@
 """One contender: ``python -m benchmarks.peers client|server LIBRARY LOOP``, driven by lines on standard input.
 
-client: ``connect PORT MODE`` -> ``ok id=N``; ``run ID COUNT SIZE LENGTH PID`` -> ``ok wall= cpu= user= sys=``
+client: ``connect PORT MODE [PROXY]`` -> ``ok id=N``; ``run ID COUNT SIZE LENGTH PID`` -> ``ok wall= cpu= user= sys=``
+        ``dial PORT PROXY COUNT`` -> the same clocks (see callbacks.py)
 server: greets with ``ok port=N``
 both:   ``begin``, ``end`` (the meter), ``settle`` (collect garbage), ``census`` (see census.py)
 """
@@ -66,12 +67,14 @@ async def main(role: str, library: str) -> None:
     say(f"ok port={await library_peer.serve()}" if role == "server" else "ok")
     async for name, *words in commands():
         if name == "connect":
-            connection = await library_peer.connect(int(words[0]), words[1])
+            connection = await library_peer.connect(int(words[0]), *words[1:])
             if connection is None:
                 say("ok")
             else:
                 connections.append(connection)
                 say(f"ok id={len(connections) - 1}")
+        elif name == "dial":
+            say(await library_peer.dial(int(words[0]), words[1], int(words[2])))
         elif name == "run":
             number, count, size, length = map(int, words[:4])
             meter.start()
