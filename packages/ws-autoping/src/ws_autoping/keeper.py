@@ -8,6 +8,7 @@ from ws_autoping import _core
 from ws_autoping.pings import Pings, pings_of
 from ws_autoping.policy import Action, Policy, make_policy
 from ws_autoping.scheduler import Scheduler
+from ws_autoping.stall import StallWatch
 from ws_core import TransportHook, WSAutoPingStrategy, WSFrame, WSListener, WSMsgType, WSTransport
 
 __all__ = ["Keeper"]
@@ -23,10 +24,18 @@ _REMEMBERED = 8
 class Keeper(TransportHook):
     """The keepalive of one connection. It sees no frames: what it must know of life, core notes at each read."""
 
-    __slots__ = ("_due", "_grid_s", "_left", "_pinger", "_policy", "_scheduler", "_transport")
+    __slots__ = ("_due", "_grid_s", "_left", "_pinger", "_policy", "_scheduler", "_transport", "_watch")
 
-    def __init__(self, scheduler: Scheduler, strategy: WSAutoPingStrategy, idle_s: float, reply_s: float) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        strategy: WSAutoPingStrategy,
+        idle_s: float,
+        reply_s: float,
+        watch: StallWatch | None = None,
+    ) -> None:
         self._scheduler = scheduler
+        self._watch = watch  # is told of pongs of the user's making, which are no data
         self._grid_s = min(idle_s, reply_s) * _GRID
         self._policy: Policy = make_policy(strategy, idle_s, reply_s, scheduler.clock())
         self._transport: WSTransport | None = None
@@ -81,7 +90,7 @@ class Keeper(TransportHook):
             listener = _core.listener_of(transport)
             custom = ("send_user_specific_ping", "is_user_specific_pong")
             if any(_core.is_overridden(listener, method) for method in custom):
-                self._pinger = _UserPing(listener)
+                self._pinger = _UserPing(listener, self._watch)
             else:
                 self._pinger = _StandardPing()
         self._pinger.send(transport)
@@ -117,8 +126,11 @@ class _UserPing(TransportHook):
     never a pong.
     """
 
-    def __init__(self, listener: WSListener) -> None:
+    __slots__ = ("_expecting", "_listener", "_pings", "_sent_at", "_watch", "opcodes")
+
+    def __init__(self, listener: WSListener, watch: StallWatch | None) -> None:
         self._listener = listener
+        self._watch = watch
         self._pings: Pings | None = None
         if _core.is_overridden(listener, "is_user_specific_pong"):
             self.opcodes = frozenset({WSMsgType.CONTINUATION, WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PONG})
@@ -137,13 +149,13 @@ class _UserPing(TransportHook):
             transport.add_hook(self)
             self._expecting = True
             self._sent_at = _core.clock()
-        try:
-            self._listener.send_user_specific_ping(transport)
-        except Exception as exc:
-            _core.call_failed(transport, "send_user_specific_ping", exc)
+        _core.call(transport, self._listener, "send_user_specific_ping", transport)
 
     def on_frame(self, transport: WSTransport, frame: WSFrame) -> WSFrame | None:
-        if not self._listener.is_user_specific_pong(frame):
+        is_pong = self._listener.is_user_specific_pong(frame)
+        if is_pong is not True and is_pong is not False:
+            _core.no_coroutine("is_user_specific_pong", is_pong)
+        if not is_pong:
             return frame
         self.pong(transport)
         return None
@@ -154,5 +166,7 @@ class _UserPing(TransportHook):
             return
         self._expecting = False
         transport.remove_hook(self)
+        if self._watch is not None:
+            self._watch.user_pong(transport)
         if self._sent_at is not None and self._pings is not None:
-            self._pings.record.add(max(_core.heard_at(transport) - self._sent_at, 0.0))
+            self._pings.add(transport, max(_core.heard_at(transport) - self._sent_at, 0.0))

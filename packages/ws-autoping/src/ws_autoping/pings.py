@@ -2,8 +2,9 @@
 
 One Pings object hangs on a connection as a hook that sees nothing but PONGs,
 from its first measurement on. Any number of callers wait in it, each for ids
-of its own; every answered ping goes into the connection's RTTRecord. PONGs
-that answer nobody's id here pass on to the listener.
+of its own; every answered ping goes into the connection's RTTRecord, and the
+listener is told when that says that the peer has become slow. PONGs that
+answer nobody's id here pass on to the listener.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import itertools
 import os
 from collections.abc import Callable
 
-from ws_autoping._core import clock, heard_at
+from ws_autoping import _core
+from ws_autoping._checks import seconds
 from ws_autoping.rtt import RTTRecord, RTTStats
 from ws_core import TransportHook, WSFrame, WSMsgType, WSTransport
 
@@ -33,16 +35,24 @@ Answered = Callable[[float | ConnectionResetError], None]
 class Pings(TransportHook):
     """The open pings of one connection and what has been learned from the answered ones."""
 
+    __slots__ = ("_is_slow", "_open", "record", "threshold_s")
     opcodes = frozenset({WSMsgType.PONG})
 
     def __init__(self) -> None:
         self.record = RTTRecord()
+        #: Seconds of smoothed round-trip time above which the listener's on_rtt is called; None: never.
+        self.threshold_s: float | None = None
+        self._is_slow = False
         self._open: dict[bytes, tuple[float, Answered]] = {}
+
+    def on_open(self, transport: WSTransport) -> None:
+        if self.threshold_s is not None:
+            _core.check_callback(_core.listener_of(transport), "on_rtt")
 
     def send(self, transport: WSTransport, answered: Answered) -> bytes:
         """Send a PING; `answered` is called once, unless `forget` is called with the returned id before."""
         ping_id = _MARK + next(_numbers).to_bytes(8, "big")
-        self._open[ping_id] = (clock(), answered)
+        self._open[ping_id] = (_core.clock(), answered)
         transport.send_ping(ping_id)
         return ping_id
 
@@ -58,10 +68,25 @@ class Pings(TransportHook):
         if answered is not None:
             # The time at which the read was done that brought it, not the time
             # at which the frames before it in the batch were dealt with.
-            rtt_s = max(heard_at(transport) - sent_at, 0.0)
-            self.record.add(rtt_s)
+            rtt_s = max(_core.heard_at(transport) - sent_at, 0.0)
             answered(rtt_s)
+            self.add(transport, rtt_s)
         return None
+
+    def add(self, transport: WSTransport, rtt_s: float) -> None:
+        """A round trip took `rtt_s` seconds. May call the listener, which may do anything."""
+        self.record.add(rtt_s)
+        if self.threshold_s is None:
+            return
+        was_slow, self._is_slow = self._is_slow, self.record.smoothed > self.threshold_s
+        if was_slow or not self._is_slow:
+            return
+        listener = _core.listener_of(transport)
+        if _core.has_callback(listener, "on_rtt"):
+            _core.call(transport, listener, "on_rtt", transport, self.record.stats())
+        else:
+            what = f"the smoothed round-trip time is {self.record.smoothed:.3g} seconds"
+            _core.give_up(transport, f"{what}, more than rtt_threshold={self.threshold_s:g}")
 
     def on_close(self, transport: WSTransport) -> None:
         left, self._open = self._open, {}
@@ -100,8 +125,7 @@ async def measure_roundtrip_time(transport: WSTransport, rounds: int, timeout: f
         raise TypeError(f"rounds must be an int, not {rounds!r}")
     if rounds < 1:
         raise ValueError(f"rounds must be 1 or more, it is {rounds}")
-    if not timeout > 0:
-        raise ValueError(f"timeout must be more than 0 seconds, it is {timeout!r}")
+    seconds("timeout", timeout)
     return [await _one_round(transport, timeout, f"round {n} of {rounds}") for n in range(1, rounds + 1)]
 
 
