@@ -18,7 +18,8 @@ nox.options.error_on_missing_interpreters = True
 PACKAGES = ("ws-core", "ws-proxy", "ws-autoping", "ws-types")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 TEST_REQUIREMENTS = ("-r", "tests/requirements.txt", "-r", "packages/ws-proxy/tests/requirements.txt")
-PURE_SOURCES = ("noxfile.py", "conftest.py", "packages", "tests", "benchmarks", "examples")
+NEEDED_WITHOUT_GIL = ("-c", "tests/requirements.txt", "pytest", "uvloop")
+PURE_SOURCES = ("noxfile.py", "conftest.py", "packages", "tests", "benchmarks", "examples", "tools")
 FREE_THREADED = Path(os.environ.get("FREE_THREADED_PYTHON", "~/.cache/wirelark/free-threaded")).expanduser()
 
 
@@ -40,12 +41,12 @@ def install_family(session: nox.Session, *requirements: str) -> None:
         session.run("python", "-c", "import ws_core; assert 'site-packages' in ws_core.__file__, ws_core.__file__")
 
 
-def run_tests(session: nox.Session) -> None:
+def run_tests(session: nox.Session, *paths: str, **env: str) -> None:
     install_family(session, *TEST_REQUIREMENTS)
-    if not session.posargs:
+    if not (paths or session.posargs):
         session.run("python", "packages/ws-core/tests/wire/run.py")
     # The debug hooks of the allocator find writes past a buffer's end and uses after free.
-    session.run("python", "-m", "pytest", "-q", *session.posargs, env={"PYTHONMALLOC": "debug"})
+    session.run("python", "-m", "pytest", "-q", *paths, *session.posargs, env={"PYTHONMALLOC": "debug", **env})
 
 
 @nox.session
@@ -74,12 +75,10 @@ def free_threaded(session: nox.Session) -> None:
     session.run(str(FREE_THREADED / "python"), "-m", "venv", "--clear", str(folder), external=True)
     python = str(folder / "bin" / "python")
     core = build_wheels(session, "ws-core", python=python)
-    needs = ("-c", "tests/requirements.txt", "pytest", "uvloop")
-    session.run(python, "-m", "pip", "install", "-q", *core, *needs, external=True)
+    session.run(python, "-m", "pip", "install", "-q", *core, *NEEDED_WITHOUT_GIL, external=True)
     # Not PYTHON_GIL=0, which would hide a module that brings the GIL back.
     env = {"PYTHONPATH": str(Path("tests/free_threaded").resolve()), "PYTHON_GIL": None, "WIRELARK_STRESS": "5"}
-    arguments = session.posargs or ["packages/ws-core/tests"]
-    session.run(python, "-m", "pytest", "-q", *arguments, env=env, external=True)
+    session.run(python, "-m", "pytest", "-q", *(session.posargs or ["packages/ws-core/tests"]), env=env, external=True)
 
 
 @nox.session
@@ -97,6 +96,20 @@ def core_only(session: nox.Session) -> None:
 
 
 @nox.session
+def oldest_core(session: nox.Session) -> None:
+    """ws-autoping's wheel and tests on the oldest core that it allows, built from that core's tag."""
+    session.run("python", "tools/oldest_core.py", "ws-autoping", *session.posargs)
+
+
+@nox.session
+def netns(session: nox.Session) -> None:
+    """Pulled cables, in network namespaces: Linux, root, iproute2 (apt-get gets it)."""
+    if shutil.which("ip") is None:
+        session.run("apt-get", "install", "-y", "-qq", "iproute2", external=True)
+    run_tests(session, "tests/faults", WIRELARK_NETNS="required")
+
+
+@nox.session
 def wire(session: nox.Session) -> None:
     """The C tests of _wire, plain and under AddressSanitizer and UBSan."""
     session.run("python", "packages/ws-core/tests/wire/run.py", *session.posargs)
@@ -109,8 +122,7 @@ def lint(session: nox.Session) -> None:
     session.install("-q", "ruff==0.17.6", "cython-lint==0.22.1")
     session.run("ruff", "check", *session.posargs, *PURE_SOURCES)
     session.run("ruff", "format", *([] if "--fix" in session.posargs else ["--check"]), *PURE_SOURCES)
-    folders = (Path("packages/ws-core/src"), Path("examples"))
-    sources = [str(path) for folder in folders for path in folder.rglob("*.p[yx][xd]")]
+    sources = [str(path) for top in ("packages/ws-core/src", "examples") for path in Path(top).rglob("*.p[yx][xd]")]
     session.run("cython-lint", "--max-line-length=120", *sources)
 
 
@@ -123,7 +135,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside the peers: `-- rtt`, `-- busy`, `-- pipelined`, `-- feed`, `-- idle`."""
+    """Measure beside the peers: `-- rtt`, `-- busy`, `-- pipelined`, `-- feed`, `-- idle`, `-- autoping`."""
     install_family(session, "-r", "benchmarks/requirements.txt")
     for name in session.posargs[:1] or ("rtt", "pipelined", "feed", "idle"):
         session.run("python", "-m", "benchmarks", name, *session.posargs[1:])
@@ -135,5 +147,4 @@ def wheels(session: nox.Session) -> None:
     shutil.rmtree("dist", ignore_errors=True)
     for wheel in build_wheels(session):
         Path("dist").mkdir(exist_ok=True)
-        shutil.copy(wheel, "dist")
-        session.log(f"dist/{Path(wheel).name}")
+        session.log(shutil.copy(wheel, "dist"))

@@ -193,7 +193,7 @@ def test_a_stall_is_noticed_and_no_other(world: World, seed: int, pings: int) ->
         step = min(chance.expovariate(4 / stall_s), max(0.0, data_at + 0.99 * stall_s - world.now))
         world.run(step)
         if step == 0.0:  # it is time for a stall
-            world.run(stall_s * 1.5, done=lambda: len(listener.stalls) > expected)
+            world.run(stall_s * 1.5, done=lambda seen=expected: len(listener.stalls) > seen)
             expected += 1
             assert data_at + stall_s <= listener.stalls[-1] <= data_at + stall_s * (1.25 + LATE) + 0.01
             data_at = listener.stalls[-1]
