@@ -10,7 +10,7 @@ import importlib
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("rtt", "busy", "pipelined", "feed", "idle", "instructions")
+BENCHMARKS = ("rtt", "busy", "pipelined", "feed", "idle", "autoping", "instructions")
 
 
 def main() -> int:

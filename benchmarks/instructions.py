@@ -50,30 +50,36 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    if shutil.which("valgrind") is None:
-        raise SystemExit("instructions needs valgrind (and its header valgrind/callgrind.h)")
     entrants = contenders(options, LIBRARIES["quick" if options.quick else "full"])
     names = options.workloads.split(",") if options.workloads else QUICK if options.quick else list(WORKLOADS)
     report = Report("instructions", {"workloads": names, "quick": options.quick})
+    counts = count_all([(WORKLOADS[name], each) for name in names for each in entrants], options.keep)
+    jobs = iter(counts)
+    _table(report, names, entrants, {(name, each): next(jobs) for name in names for each in entrants})
+    return report
+
+
+def count_all(jobs: list[tuple[Workload, Contender]], keep: Path | None = None) -> list[float | None]:
+    """Instructions a message for each of the jobs, or None where a contender has no such workload."""
+    if shutil.which("valgrind") is None:
+        raise SystemExit("instructions needs valgrind (and its header valgrind/callgrind.h)")
     with tempfile.TemporaryDirectory(prefix="bench-callgrind-") as temporary:
-        folder = options.keep or Path(temporary)
+        folder = keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         with programs() as built, programs("-DWITH_CALLGRIND") as marked, shared_library("callgrind_marks.c") as marks:
             count = partial(_count, built, marked, marks, folder)
             # Counting knows no noise: as many at a time as there are cores, and nobody is pinned.
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                jobs = {(name, each): pool.submit(count, name, each) for name in names for each in entrants}
-                counts = {key: job.result() for key, job in jobs.items()}
-    _table(report, names, entrants, counts)
-    return report
+                return list(pool.map(lambda job: count(*job), jobs))
 
 
 def _count(
-    built: dict[str, Path], marked: dict[str, Path], marks: Path, folder: Path, name: str, contender: Contender
+    built: dict[str, Path], marked: dict[str, Path], marks: Path, folder: Path, work: Workload, contender: Contender
 ) -> float | None:
     """Instructions a message, or None if this contender has no such workload."""
-    work = WORKLOADS[name]
-    out = folder / f"{name}.{contender.library}.{contender.loop}".replace(" ", "-").replace("/", "-")
+    out = folder / f"{work.role}.{work.mode}.{work.size}.{contender.library}.{contender.loop}".replace(
+        " ", "-"
+    ).replace("/", "-")
     wrap = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--quiet"]
     env = {"BENCH_CALLGRIND_MARKS": str(marks), "PYTHONHASHSEED": "0"}
     with Family(marked, ANYWHERE, wrap, env) as family, Family(built, ANYWHERE) as peers:

@@ -120,4 +120,15 @@ def _listeners(lib: Any) -> dict[str, Callable[[], Any]]:
             if not self.left:
                 self.done.set_result(None)
 
-    return {"echo": Echo, "rtt": RTT, "burst": Burst, "feed-none": Feed, "feed-bytes": FeedBytes, "feed-str": FeedStr}
+    class FeedCustom(Feed):
+        """Pings and pongs of the user's making. The ping is sent to nobody: in PING_PERIODICALLY, which pings without
+        being idle, a pong is waited for from then on."""
+
+        def send_user_specific_ping(self, transport: Any) -> None:
+            pass
+
+        def is_user_specific_pong(self, frame: Any) -> bool:
+            return bool(frame.payload_size == 4)
+
+    modes = {"echo": Echo, "rtt": RTT, "burst": Burst, "feed-none": Feed, "feed-bytes": FeedBytes, "feed-str": FeedStr}
+    return {**modes, "feed-custom": FeedCustom}
