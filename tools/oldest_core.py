@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -53,7 +54,9 @@ def main(package: str, *arguments: str) -> int:
         folder = Path(temporary)
         wheels = folder / "wheels"
         for source in (source_of_core(version, folder), ROOT / "packages" / package):
-            subprocess.run([*pip, "wheel", "-q", "--no-deps", "-w", wheels, source], check=True)
+            copy = folder / "copies" / source.name  # what building leaves behind must not lie in the tree
+            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("build", "*.egg-info", "*.so"))
+            subprocess.run([*pip, "wheel", "-q", "--no-deps", "-w", wheels, copy], check=True)
         needs = ["-r", ROOT / "tests/requirements.txt"]
         subprocess.run([*pip, "install", "-q", "--force-reinstall", *wheels.glob("*.whl"), *needs], check=True)
     print(f"{package} on wirelark-ws-core {version}", flush=True)

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from ws_autoping.pings import Pings, be_pings_of
 from ws_autoping.scheduler import Scheduler
 from ws_core import TransportHook, WSCloseCode, WSDisconnectReason, WSListener, WSMsgType, WSStats
 
@@ -119,6 +120,8 @@ class VirtualTransport:
     def open(self, *hooks: Any) -> VirtualTransport:
         self.hooks = [*self.hooks, *hooks]
         for hook in self.hooks:
+            if isinstance(hook, Pings):
+                be_pings_of(self, hook)
             hook.on_open(self)
         return self
 

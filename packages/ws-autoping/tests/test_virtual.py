@@ -11,6 +11,7 @@ from virtual import VirtualTransport, World
 from ws_autoping import _core
 from ws_autoping.keeper import Keeper
 from ws_autoping.pings import pings_of, rtt_stats
+from ws_autoping.policy import make_policy
 from ws_autoping.stall import StallWatch
 from ws_core import WSAutoPingStrategy, WSCloseCode, WSDisconnectKind, WSListener, WSMsgType
 
@@ -28,7 +29,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def keeper(world: World, idle_s: float, reply_s: float, strategy: int = 1, watch: Any = None) -> Keeper:
-    return Keeper(world.scheduler, WSAutoPingStrategy(strategy), idle_s, reply_s, watch)
+    policy = make_policy(WSAutoPingStrategy(strategy), idle_s, reply_s, world.now)
+    return Keeper(world.scheduler, policy, watch)
 
 
 @pytest.mark.parametrize("strategy", [1, 2])
@@ -251,8 +253,8 @@ def test_pongs_of_the_users_making_are_no_data(world: World, by_notice: bool) ->
 def test_a_slow_peer_is_told_of_once(world: World) -> None:
     listener = Watching(world)
     transport = VirtualTransport(world, listener, answer_s=0.01)
-    pings_of(transport).threshold_s = 0.1
     transport.open(keeper(world, 1, 1, 2))
+    pings_of(transport).threshold_s = 0.1
     world.run(60)
     assert listener.slow == []
     transport.answer_s = 0.3
@@ -270,8 +272,8 @@ def test_a_slow_peer_is_told_of_once(world: World) -> None:
 
 def test_a_slow_peer_is_left_by_a_listener_that_does_not_care(world: World) -> None:
     transport = VirtualTransport(world, answer_s=0.3)
-    pings_of(transport).threshold_s = 0.1
     transport.open(keeper(world, 1, 1))
+    pings_of(transport).threshold_s = 0.1
     world.run(60)
     assert transport.code is WSCloseCode.GOING_AWAY
     assert transport.reason is not None

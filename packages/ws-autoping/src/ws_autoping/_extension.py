@@ -7,7 +7,8 @@ from typing import Any
 
 from ws_autoping._checks import seconds
 from ws_autoping.keeper import Keeper
-from ws_autoping.pings import measure_roundtrip_time, pings_of
+from ws_autoping.pings import be_pings_of, measure_roundtrip_time, pings_of
+from ws_autoping.policy import make_policy
 from ws_autoping.scheduler import scheduler_of
 from ws_autoping.stall import StallWatch
 from ws_core import Extension, TransportHook, WSAutoPingStrategy, WSTransport
@@ -51,12 +52,16 @@ class AutoPing(Extension):
         if stall_s is not None:
             watch = StallWatch(scheduler, stall_s)
             transport.add_hook(watch)  # here, so that it comes before all that consume PINGs and PONGs
-        if rtt_s is not None:
-            pings_of(transport).threshold_s = rtt_s
         if not options["enable_auto_ping"]:
+            if rtt_s is not None:
+                pings_of(transport).threshold_s = rtt_s
             return None
         idle_s, reply_s = timeouts(options, transport.is_client_side)
-        return Keeper(scheduler, strategy(options["auto_ping_strategy"]), idle_s, reply_s, watch)
+        policy = make_policy(strategy(options["auto_ping_strategy"]), idle_s, reply_s, scheduler.clock())
+        keeper = Keeper(scheduler, policy, watch)
+        keeper.threshold_s = rtt_s
+        be_pings_of(transport, keeper)
+        return keeper
 
 
 def timeouts(options: dict[str, Any], is_client_side: bool) -> tuple[float, float]:

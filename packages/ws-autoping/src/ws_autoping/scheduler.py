@@ -23,7 +23,7 @@ from typing import Protocol
 __all__ = ["Scheduler", "Sleeper", "scheduler_of"]
 
 #: Sleepers woken in one go; then the loop may do something else first.
-_BATCH = 500
+_BATCH = 100
 #: Seconds. Less than that is not worth a timer, and some loops count in milliseconds.
 _LEAST_DELAY_S = 0.001
 
