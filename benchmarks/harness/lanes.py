@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from benchmarks.harness.children import Answer, Child, Cores, Family
 from benchmarks.harness.contenders import Contender
@@ -17,10 +17,14 @@ class Clients:
         self._port = family.peer("server").greeting["port"]
         self._children = {each: family.measured("client", each.library, each.loop) for each in contenders}
 
-    def lanes(self, mode: str, size: int, length: int = 1) -> dict[Contender, Lane]:
-        """A fresh connection in `mode` for everybody who knows it."""
+    def lanes(
+        self, mode: str, size: int, length: int = 1, only: Container[Contender] | None = None
+    ) -> dict[Contender, Lane]:
+        """A fresh connection in `mode` for everybody who knows it, or for those of `only`."""
         lanes = {}
         for contender, child in self._children.items():
+            if only is not None and contender not in only:
+                continue
             answer = child.ask(f"connect {self._port} {mode}")
             if "id" not in answer:
                 continue  # this one has no such way of receiving

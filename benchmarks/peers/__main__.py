@@ -37,11 +37,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "loop": {"use_aiofastnet": False},
     "stub": {"use_aiofastnet": False},
     "ping": KEEPALIVE,
-    "ping10ms": {
-        **KEEPALIVE,
+    "expecting": {
+        "enable_auto_ping": True,
         "auto_ping_strategy": PERIODICALLY,
-        "auto_ping_idle_timeout": 0.01,
-        "auto_ping_reply_timeout": 0.01,
+        "auto_ping_idle_timeout": 3,
+        "auto_ping_reply_timeout": 3,
     },
 }
 

@@ -86,8 +86,9 @@ class Keeper(Pings):
                 self._user_ping.send(transport)
         # The listener's ping may have ended the connection, with on_close and all.
         if self._transport is not None:
-            # Of the two timeouts, the reply timeout is the shorter one.
-            self._due = self._scheduler.add(self, max(when, now + _LEAST_WAIT_S), policy.reply_s * _GRID)
+            # Of the two timeouts, the reply timeout is the shorter one. The last look before a verdict comes soon.
+            grid_s = policy.reply_s * _GRID if when > now else _LEAST_WAIT_S
+            self._due = self._scheduler.add(self, max(when, now + _LEAST_WAIT_S), grid_s)
 
 
 class _UserPing(TransportHook):

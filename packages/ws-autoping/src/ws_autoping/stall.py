@@ -49,7 +49,7 @@ class StallWatch(TransportHook):
         _core.check_callback(_core.listener_of(transport), "on_stall")
         now = self._scheduler.clock()
         self._data_at = now
-        self._control_at = transport.stats.last_data_time
+        self._control_at = _core.heard_at(transport)
         self._sleep(now)
 
     def on_frame(self, transport: WSTransport, frame: WSFrame) -> WSFrame | None:
@@ -72,11 +72,11 @@ class StallWatch(TransportHook):
             return
         if not _core.is_listening(transport):
             self._data_at = now  # nothing can be heard: nobody is judged
-        stats = transport.stats
+        heard_at, data_frames = _core.heard_at(transport), transport.stats.frames_in - self._others
         # Bytes behind the last control frame are data, if perhaps half a frame of it.
-        if stats.frames_in - self._others != self._data_frames or stats.last_data_time > self._control_at:
-            self._data_frames = stats.frames_in - self._others
-            self._data_at = max(self._data_at, stats.last_data_time)
+        if data_frames != self._data_frames or heard_at > self._control_at:
+            self._data_frames = data_frames
+            self._data_at = max(self._data_at, heard_at)
         if now < self._data_at + self._stall_s:
             self._last_call = False
         elif not self._last_call:
@@ -89,14 +89,14 @@ class StallWatch(TransportHook):
             self._sleep(now)
 
     def _not_data(self, transport: WSTransport) -> None:
-        stats = transport.stats
+        heard_at, frames_in = _core.heard_at(transport), transport.stats.frames_in
         self._others += 1
-        data_frames = stats.frames_in - self._others
+        data_frames = frames_in - self._others
         if data_frames > self._data_frames:
             self._data_frames = data_frames
-            self._data_at = max(self._data_at, stats.last_data_time)
-        self._control_at = stats.last_data_time
-        self._others_frames_in = stats.frames_in
+            self._data_at = max(self._data_at, heard_at)
+        self._control_at = heard_at
+        self._others_frames_in = frames_in
 
     def _sleep(self, now: float) -> None:
         if self._last_call:
