@@ -21,7 +21,7 @@ PARTS = ("sockets", "stubs", "frames", "instructions")
 #: Seconds of the idle timeout in peers/__main__.py, and a little: by then each connection has been pinged.
 SETTLED_S = 12
 WARM_UP = 50
-CHUNK = 1000
+CHUNK = 500
 SPARE_DESCRIPTORS = 200
 BUDGET_S = {"quick": 20, "full": 90}
 FRAME_SIZE = 128

@@ -5,7 +5,7 @@
  *   check ID SIZE                          one echo, compared byte by byte
  *   run ID COUNT SIZE LENGTH PID           rtt: COUNT round trips; burst: COUNT bursts of LENGTH; feed: COUNT frames
  *   crowd PORT COUNT, crowd-echo SIZE      many connections; a message on each
- *   crowd-pong MS                          for so long, answer every PING on them: ok pongs=N
+ *   crowd-pong MS                          for so long, answer each PING on them: ok pongs=N
  *   crowd-close, quit */
 #define _GNU_SOURCE
 #include "meter.h"
@@ -306,8 +306,11 @@ static int crowd_pong(int ms)
         struct epoll_event event = {.events = EPOLLIN, .data.fd = crowd[i]};
         epoll_ctl(epoll_fd, EPOLL_CTL_ADD, crowd[i], &event);
     }
-    while (!status && (left = end - now_ms()) > 0) {
-        int n = epoll_wait(epoll_fd, events, 256, (int)left);
+    while (!status) {
+        left = end - now_ms();
+        int n = epoll_wait(epoll_fd, events, 256, left > 0 ? (int)left : 0);
+        if (n <= 0 && left <= 0)
+            break; /* nothing waits any more, however long the machine kept us from looking */
         for (int i = 0; i < n && !status; i++)
             status = crowd_answer(events[i].data.fd, &pongs);
     }

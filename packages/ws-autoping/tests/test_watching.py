@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from harness import Net, RawPeer, Recorder, frame_bytes, until, within
+from jumps import Jumps
 from ws_autoping import RTTStats, rtt_stats
 from ws_core import WSCloseCode, WSDisconnectKind, WSFrame, WSListener, WSMsgType, WSTransport, reconnecting
 from ws_core.testing import connected_pair
 
 LONG_S = 100.0
+KEEPALIVE = {"enable_auto_ping": True, "auto_ping_idle_timeout": 100.0, "auto_ping_reply_timeout": 50.0}
 
 
 class Asked(Recorder):
@@ -41,11 +43,10 @@ async def test_on_rtt(net: Net) -> None:
     assert listener.slow == []
 
 
-async def test_a_slow_connection_ends_unless_the_listener_decides(net: Net) -> None:
+async def test_a_slow_connection_ends_unless_the_listener_decides(net: Net, clock: Jumps) -> None:
     server = await net.serve()
-    transport, _ = await net.connect(
-        server, rtt_threshold=1e-9, enable_auto_ping=True, auto_ping_idle_timeout=0.02, auto_ping_reply_timeout=0.02
-    )
+    transport, _ = await net.connect(server, rtt_threshold=1e-9, **KEEPALIVE)
+    clock.jump(101)
     await within(transport.wait_disconnected())
     assert transport.close_handshake.sent.code is WSCloseCode.GOING_AWAY
     assert transport.disconnect_reason.kind is WSDisconnectKind.TIMEOUT
@@ -68,20 +69,20 @@ async def test_on_stall_again_and_again(net: Net) -> None:
     await listener.frame()
 
 
-async def test_a_stalled_connection_ends_unless_the_listener_decides(net: Net) -> None:
+async def test_a_stalled_connection_ends_unless_the_listener_decides(net: Net, clock: Jumps) -> None:
     """On a server: its client answers every PING, and sends nothing else."""
     made: list[Recorder] = []
-    server = await net.serve(
-        lambda request: made.append(Recorder()) or made[0],
-        stall_timeout=0.1,
-        enable_auto_ping=True,
-        auto_ping_idle_timeout=0.01,
-        auto_ping_reply_timeout=0.01,
-    )
+    server = await net.serve(lambda request: made.append(Recorder()) or made[0], stall_timeout=250, **KEEPALIVE)
     transport, listener = await net.connect(server)
+    await until(lambda: made and made[0].transport)
+    for count in (1, 2):
+        clock.jump(101)
+        await until(lambda count=count: made[0].transport.stats.frames_in == count)
+    assert not listener.frames
+    clock.jump(101)
     frame = await listener.frame()
     assert (frame.msg_type, frame.get_close_code()) == (WSMsgType.CLOSE, WSCloseCode.GOING_AWAY)
-    assert "stall_timeout=0.1" in frame.get_close_reason()
+    assert "stall_timeout=250" in frame.get_close_reason()
     assert made[0].transport.disconnect_reason.kind is WSDisconnectKind.TIMEOUT
     transport.disconnect()
     await made[0].event("disconnected")
@@ -158,34 +159,32 @@ async def test_callbacks_that_cannot_be_called(one_net: Net, option: str, wrong:
     assert len(await within(transport.measure_roundtrip_time(1))) == 1  # nobody would have called it
 
 
-PINGS = {"enable_auto_ping": True, "auto_ping_idle_timeout": 0.01, "auto_ping_reply_timeout": 0.01}
-
-
-async def test_a_ping_that_is_a_coroutine() -> None:
+async def test_a_ping_that_is_a_coroutine(clock: Jumps) -> None:
     class Wrong(WSListener):
         async def send_user_specific_ping(self, transport: WSTransport) -> None: ...
 
-    async with connected_pair(Wrong, client_options=PINGS) as pair:
+    async with connected_pair(Wrong, client_options=KEEPALIVE) as pair:
+        clock.jump(101)
         with pytest.raises(TypeError, match="send_user_specific_ping returned a coroutine"):
             await within(pair.client.wait_disconnected())
 
 
-async def test_a_pong_test_that_is_a_coroutine() -> None:
+async def test_a_pong_test_that_is_a_coroutine(clock: Jumps) -> None:
     """It would be true for every frame."""
 
     class Wrong(Recorder):
         async def is_user_specific_pong(self, frame: WSFrame) -> bool:
             return False
 
-    async with connected_pair(Wrong, client_options={**PINGS, "auto_ping_reply_timeout": 0.01}) as pair:
-        await until(lambda: pair.client.stats.frames_out)
+    async with connected_pair(Wrong, client_options=KEEPALIVE) as pair:
+        clock.jump(101)
         pair.server.send(WSMsgType.TEXT, b"data")
         with pytest.raises(TypeError, match="is_user_specific_pong returned a coroutine"):
             await within(pair.client.wait_disconnected())
 
 
 @pytest.mark.parametrize("answer", [None, 0, ""])
-async def test_a_pong_test_that_returns_something_false(answer: Any) -> None:
+async def test_a_pong_test_that_returns_something_false(clock: Jumps, answer: Any) -> None:
     class Odd(Recorder):
         def send_user_specific_ping(self, transport: WSTransport) -> None:
             transport.send(WSMsgType.TEXT, b"ping")
@@ -193,7 +192,8 @@ async def test_a_pong_test_that_returns_something_false(answer: Any) -> None:
         def is_user_specific_pong(self, frame: WSFrame) -> Any:
             return answer
 
-    async with connected_pair(Odd, Recorder, client_options={**PINGS, "auto_ping_strategy": 2}) as pair:
+    async with connected_pair(Odd, Recorder, client_options=KEEPALIVE) as pair:
+        clock.jump(101)
         await until(lambda: pair.server_listener.frames)
         pair.server.send(WSMsgType.TEXT, b"data")
         await pair.client_listener.wait_for(lambda: pair.client_listener.frames)
@@ -203,11 +203,12 @@ async def test_a_pong_test_that_returns_something_false(answer: Any) -> None:
 async def test_reconnecting_leaves_what_is_slow(one_net: Net, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
     server = await one_net.serve()
-    options = {**PINGS, "rtt_threshold": 1e-9, "backoff_min": 0.001, "backoff_max": 0.001}
+    options = {"rtt_threshold": 1e-9, "backoff_min": 0.001, "backoff_max": 0.001}
     seen = []
     async with reconnecting(WSListener, one_net.url(server), **options) as connections:
         async for transport in connections:
             seen.append(transport)
+            await transport.measure_roundtrip_time(1)
             if len(seen) == 3:
                 break
     assert all("rtt_threshold" in transport.disconnect_reason.message for transport in seen[:2])
