@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import Any
 
@@ -133,6 +134,17 @@ def test_nobody_is_judged_while_reading_is_paused(world: World) -> None:
     assert transport.ended_at is not None
 
 
+def test_a_transport_that_does_not_tell_whether_it_reads(world: World) -> None:
+    transport = VirtualTransport(world).open(keeper(world, 1, 1))
+    transport.underlying_transport.is_reading = asyncio.Transport().is_reading
+    world.run(HOUR_S)
+    assert transport.ended_at is None
+    assert len(transport.pings) > 3000
+    transport.answer_s = None
+    world.run(10)
+    assert transport.ended_at is not None
+
+
 def test_a_backlog_that_moves_is_life(world: World) -> None:
     transport = VirtualTransport(world, answer_s=None).open(keeper(world, 1, 1))
     transport.write_backlog_size = 10_000
@@ -248,6 +260,60 @@ def test_pongs_of_the_users_making_are_no_data(world: World, by_notice: bool) ->
     assert len(listener.stalls) == 1
     assert transport.ended_at is None
     assert rtt_stats(transport).mean == pytest.approx(0.1)
+
+
+def test_data_that_a_busy_loop_has_not_read_yet(world: World) -> None:
+    listener = Watching(world)
+    transport = VirtualTransport(world, listener).open(StallWatch(world.scheduler, 10))
+    for _ in range(50):
+        world.at(world.now + 5, lambda: transport.receive(DATA))
+        world.block(12)
+        world.run(0.5)
+    assert listener.stalls == []
+
+
+def test_a_pong_that_is_a_pong_is_counted_once(world: World) -> None:
+    """Only the ping is the user's. The one data frame between two pongs is seen, too."""
+
+    class OwnPing(Watching):
+        def send_user_specific_ping(self, transport: Any) -> None:
+            transport.send_ping(b"mine")
+
+        def is_user_specific_pong(self, frame: Any) -> bool:
+            return bool(frame.msg_type is WSMsgType.PONG)
+
+    listener = OwnPing(world)
+    watch = StallWatch(world.scheduler, 30)
+    transport = VirtualTransport(world, listener).open(watch, keeper(world, 5, 5, 2, watch))
+    for _ in range(20):
+        world.run(20)
+        transport.receive(DATA)
+        transport.receive(WSMsgType.PING)
+    assert len(transport.pings) > 70
+    assert listener.stalls == []
+
+
+def test_whose_pong_it_is_cannot_be_told(world: World) -> None:
+    """Two pings of the user's making before the first pong: no round trip is measured (RFC 6298 section 3)."""
+
+    class Late(Watching):
+        def send_user_specific_ping(self, transport: Any) -> None:
+            transport.pings.append(self.world.now)
+
+        def is_user_specific_pong(self, frame: Any) -> bool:
+            return frame.get_payload_as_bytes() == b"pong"
+
+    transport = VirtualTransport(world, Late(world)).open(keeper(world, 1, 1, 2))
+    for _ in range(25):
+        world.run(0.1)
+        transport.receive(DATA)
+    assert len(transport.pings) == 2
+    transport.receive(WSMsgType.TEXT, b"pong")
+    assert rtt_stats(transport).count == 0
+    world.run(0.6)
+    assert len(transport.pings) == 3
+    transport.receive(WSMsgType.TEXT, b"pong")
+    assert rtt_stats(transport).count == 1
 
 
 def test_a_slow_peer_is_told_of_once(world: World) -> None:

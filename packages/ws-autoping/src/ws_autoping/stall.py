@@ -89,14 +89,9 @@ class StallWatch(TransportHook):
             self._sleep(now)
 
     def _not_data(self, transport: WSTransport) -> None:
-        heard_at, frames_in = _core.heard_at(transport), transport.stats.frames_in
         self._others += 1
-        data_frames = frames_in - self._others
-        if data_frames > self._data_frames:
-            self._data_frames = data_frames
-            self._data_at = max(self._data_at, heard_at)
-        self._control_at = heard_at
-        self._others_frames_in = frames_in
+        self._control_at = _core.heard_at(transport)
+        self._others_frames_in = transport.stats.frames_in
 
     def _sleep(self, now: float) -> None:
         if self._last_call:
