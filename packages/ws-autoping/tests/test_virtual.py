@@ -291,6 +291,8 @@ def test_a_pong_that_is_a_pong_is_counted_once(world: World) -> None:
         transport.receive(WSMsgType.PING)
     assert len(transport.pings) > 70
     assert listener.stalls == []
+    world.run(40)
+    assert len(listener.stalls) == 1  # pongs only
 
 
 def test_whose_pong_it_is_cannot_be_told(world: World) -> None:
