@@ -154,4 +154,25 @@ def _listeners(lib: Any) -> dict[str, Callable[[], Any]]:
             if not self.left:
                 self.done.set_result(None)
 
-    return {"echo": Echo, "rtt": RTT, "burst": Burst, "feed-none": Feed, "feed-bytes": FeedBytes, "feed-str": FeedStr}
+    class FeedCustom(Feed):
+        """Pings and pongs of the user's making. The ping is sent to nobody: from the first one on, a pong is waited
+        for."""
+
+        pinged = False
+
+        def send_user_specific_ping(self, transport: Any) -> None:
+            self.pinged = True
+
+        def is_user_specific_pong(self, frame: Any) -> bool:
+            return bool(frame.payload_size == 4)
+
+    class FeedExpecting(FeedCustom):
+        """For PING_PERIODICALLY, which pings without being idle."""
+
+        async def run(self, count: int, size: int, length: int) -> None:
+            while not self.pinged:
+                await asyncio.sleep(0.01)
+            await super().run(count, size, length)
+
+    modes = {"echo": Echo, "rtt": RTT, "burst": Burst, "feed-none": Feed, "feed-bytes": FeedBytes, "feed-str": FeedStr}
+    return {**modes, "feed-custom": FeedCustom, "feed-expecting": FeedExpecting}

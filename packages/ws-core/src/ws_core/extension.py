@@ -193,6 +193,8 @@ _HINTS: dict[str, tuple[str, str, Any]] = {
     "auto_ping_idle_timeout": ("wirelark-ws-autoping", "autoping", ...),
     "auto_ping_reply_timeout": ("wirelark-ws-autoping", "autoping", ...),
     "auto_ping_strategy": ("wirelark-ws-autoping", "autoping", ...),
+    "rtt_threshold": ("wirelark-ws-autoping", "autoping", None),
+    "stall_timeout": ("wirelark-ws-autoping", "autoping", None),
     "measure_roundtrip_time": ("wirelark-ws-autoping", "autoping", None),
 }
 

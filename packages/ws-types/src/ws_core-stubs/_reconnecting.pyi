@@ -51,6 +51,8 @@ def reconnecting(
     auto_ping_idle_timeout: float | None = None,
     auto_ping_reply_timeout: float | None = None,
     auto_ping_strategy: WSAutoPingStrategy = ...,
+    rtt_threshold: float | None = None,
+    stall_timeout: float | None = None,
     **options: Any,
 ) -> WSReconnecting: ...
 

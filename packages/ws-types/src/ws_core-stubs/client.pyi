@@ -45,6 +45,8 @@ async def ws_connect(
     auto_ping_idle_timeout: float | None = None,
     auto_ping_reply_timeout: float | None = None,
     auto_ping_strategy: WSAutoPingStrategy = ...,
+    rtt_threshold: float | None = None,
+    stall_timeout: float | None = None,
     **kwargs: Any,
 ) -> tuple[WSTransport, _L]: ...
 @overload
@@ -76,6 +78,8 @@ async def ws_connect(
     auto_ping_idle_timeout: float | None = None,
     auto_ping_reply_timeout: float | None = None,
     auto_ping_strategy: WSAutoPingStrategy = ...,
+    rtt_threshold: float | None = None,
+    stall_timeout: float | None = None,
     **kwargs: Any,
 ) -> tuple[WSTransport, _L]: ...
 def takes(factory: Callable[..., Any], count: int) -> bool: ...

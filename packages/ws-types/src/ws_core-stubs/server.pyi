@@ -40,6 +40,8 @@ async def ws_create_server(
     auto_ping_idle_timeout: float | None = None,
     auto_ping_reply_timeout: float | None = None,
     auto_ping_strategy: WSAutoPingStrategy = ...,
+    rtt_threshold: float | None = None,
+    stall_timeout: float | None = None,
     **kwargs: Any,
 ) -> WSServer: ...
 
