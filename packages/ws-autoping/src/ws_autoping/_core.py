@@ -10,8 +10,18 @@ from typing import Any
 from ws_core import WSCloseCode, WSDisconnectKind, WSDisconnectReason, WSListener, WSTransport
 
 __all__ = [
-    *("backlog", "call", "call_failed", "check_callback", "clock", "give_up", "has_callback", "heard_at"),
-    *("is_listening", "is_overridden", "listener_of", "no_coroutine"),
+    "backlog",
+    "call",
+    "call_failed",
+    "check_callback",
+    "clock",
+    "give_up",
+    "has_callback",
+    "heard_at",
+    "is_listening",
+    "is_overridden",
+    "listener_of",
+    "no_coroutine",
 ]
 
 #: The clock of ``transport.stats.last_data_time``, in seconds. Not loop.time(): uvloop's is a millisecond behind.

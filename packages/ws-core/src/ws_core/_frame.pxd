@@ -7,7 +7,7 @@ from ws_core._buffer cimport Block
 cdef extern from *:
     """
     #if !defined(WS_CORE_LAYOUT_IS_CHECKED) && !defined(WS_CORE_BUILD)
-    #error "cimport WSFrame, WSListener and WSTransport from ws_core, and from no module below it: see its C API, Cython"
+    #error "cimport WSFrame, WSListener and WSTransport from ws_core and from no module below it: see its C API, Cython"
     #endif
     """
 
