@@ -43,6 +43,7 @@ setup(
             module("_broadcast", "header", "mask"),
             module("_receiver", "header", "mask", "utf8", "reader"),
             module("_protocol"),
+            module("_socket", "header", "mask", "entropy", "utf8", "reader"),
             module("_capi", "header", "mask"),
         ],
         include_path=["src"],

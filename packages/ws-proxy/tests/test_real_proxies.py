@@ -174,7 +174,7 @@ async def test_the_certificate_of_a_proxy_is_checked(plain_net: Net, park: Any) 
         await plain_net.connect(server, proxy=url)
 
 
-async def test_the_certificate_of_the_server_is_checked_behind_a_proxy(loop_name: str, fast: bool, park: Any) -> None:
+async def test_the_certificate_of_the_server_is_checked_behind_a_proxy(loop_name: str, fast: bool | None, park: Any) -> None:
     net = Net(tls=True, fast=fast)
     server = await net.serve()
     # The server tells the loop of clients that go away in the handshake, in asyncio's debug mode and with aiofastnet.

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
+from ws_core._accepting import SocketServer
 from ws_core._connect import fast_net
 from ws_core._handshake import check_subprotocols
 from ws_core._options import WSLoggerLike, check_seconds, make_config, refuse
@@ -111,15 +112,25 @@ async def ws_create_server(
         if opened is not None:
             return WSServer(opened, settings)
     module = fast_net(use_aiofastnet, loop, kwargs.get("ssl"))
+    # Plain sockets are driven by ourselves, unless the caller has asked for something else.
+    own = module is not None and use_aiofastnet is None and kwargs.get("ssl") is None
+    start_serving = kwargs.pop("start_serving", True)
+    kwargs["start_serving"] = start_serving and not own
     if path is not None:
         if host is not None or port is not None:
             raise ValueError("path= is for a unix socket, it excludes host and port")
         create: Any = loop.create_unix_server if module is None else functools.partial(module.create_unix_server, loop)
-        return WSServer(await create(protocol_factory, path, **kwargs), settings)
-    if kwargs.get("sock") is None and port is None:
-        port = 0
-    create = loop.create_server if module is None else functools.partial(module.create_server, loop)
-    return WSServer(await create(protocol_factory, host, port, **kwargs), settings)
+        server = await create(protocol_factory, path, **kwargs)
+    else:
+        if kwargs.get("sock") is None and port is None:
+            port = 0
+        create = loop.create_server if module is None else functools.partial(module.create_server, loop)
+        server = await create(protocol_factory, host, port, **kwargs)
+    if own:
+        server = SocketServer(server, loop, protocol_factory, kwargs.get("backlog", 100))
+        if start_serving:
+            await server.start_serving()
+    return WSServer(server, settings)
 
 
 class WSServer:
@@ -130,7 +141,7 @@ class WSServer:
     thread but its loop's; what it is and has may be read anywhere.
     """
 
-    def __init__(self, server: asyncio.Server, settings: ServerSettings) -> None:
+    def __init__(self, server: asyncio.Server | SocketServer, settings: ServerSettings) -> None:
         self._server = server
         self._settings = settings
         self._forever: asyncio.Future[None] | None = None
