@@ -74,7 +74,7 @@ LAYERS = {
         *{"extension", "negotiation", "upgrade"},
     },
     "server": {
-        *{"_connect", "_handshake", "_options", "_protocol", "_transport", "_upgrading"},
+        *{"_connect", "_ending", "_handshake", "_options", "_protocol", "_transport", "_upgrading"},
         *{"extension"},
     },
     "testing": {"_upgrading", "_frame", "_listener", "_transport", "client", "extension", "server", "upgrade", "url"},

@@ -48,6 +48,12 @@ setup(
         ],
         include_path=["src"],
         build_dir="build/cython",
-        compiler_directives={"language_level": "3", "freethreading_compatible": True, "embedsignature": True},
+        compiler_directives={
+            "language_level": "3",
+            "freethreading_compatible": True,
+            "embedsignature": True,
+            # It takes every uint8_t * for a string that ends with a zero: copy.copy(transport) read where it points.
+            "auto_pickle": False,
+        },
     )
 )

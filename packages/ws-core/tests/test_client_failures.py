@@ -134,6 +134,26 @@ async def test_a_body_that_does_not_end(plain_net: Net, length: str, monkeypatch
     assert error.raw_body == b"because"
 
 
+async def test_a_body_that_takes_its_time(one_net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece buys time for the next one: the whole body is in the exception."""
+    loop = asyncio.get_running_loop()
+    delays: list[float] = []
+    call_later = loop.call_later
+    monkeypatch.setattr(ws_core.client, "_BODY_PATIENCE_S", 987.0)
+    monkeypatch.setattr(loop, "call_later", lambda delay, *rest: delays.append(delay) or call_later(delay, *rest))
+
+    async def serve(peer: RawPeer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\n")
+        for piece in (b"1", b"2", b"3"):
+            await until(lambda piece=piece: delays.count(987.0) == int(piece))
+            await peer.send(piece)
+
+    error = await failure(one_net, serve)
+    assert isinstance(error, WSInvalidStatusError)
+    assert error.raw_body == b"123"
+
+
 async def test_a_body_that_is_cut_short(plain_net: Net) -> None:
     head = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\n"
     error = await failure(plain_net, says(head + b"bec", close=True))

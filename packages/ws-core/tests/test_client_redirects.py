@@ -135,6 +135,7 @@ async def test_how_many_are_followed(one_net: Net, limit: int) -> None:
         await one_net.connect(one_net.url(endless.port, "/0"), no_listener, max_redirects=limit)
     assert caught.value.response is not None
     assert caught.value.response.headers["Location"] == f"/{limit + 1}"
+    assert f"max_redirects={limit}" in str(caught.value)
     assert endless.paths == [f"/{i}" for i in range(limit + 1)]
 
 

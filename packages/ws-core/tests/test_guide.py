@@ -26,6 +26,12 @@ async def test_callbacks_do_not_wait_for_the_loop(plain_net: Net) -> None:
     await listener.event("frame", 3)
     await until(lambda: len(order) == 6)
     assert order == ["one", "two", "three", *["next turn"] * 3]
+    # And they have been called when the transport's report of what it has read returns.
+    protocol = listener.transport.underlying_transport.get_protocol()
+    data = client_frame(1, b"four") + client_frame(1, b"five")
+    protocol.get_buffer(-1)[: len(data)] = data
+    protocol.buffer_updated(len(data))
+    assert order[6:] == ["four", "five"]
 
 
 async def test_a_message_in_pieces_is_not_put_together(net: Net) -> None:

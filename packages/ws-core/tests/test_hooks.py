@@ -228,9 +228,12 @@ def test_a_frame_of_nobody() -> None:
 
 async def test_replace(plain_net: Net) -> None:
     listener, peer = await plain_net.server_and_peer()
-    await peer.send(client_frame(1, b"one"))
+    await peer.send(client_frame(1, b"one") + client_frame(1, b"two"))
     frame = await listener.frame()
+    assert (frame.last_in_buffer, frame.tail_size) == (False, 9)
     same = frame.replace()
+    for copied in (same, frame.replace(payload=b"another")):
+        assert (copied.last_in_buffer, copied.tail_size) == (False, 9)
     assert (same.msg_type, same.fin, bytes(same)) == (WSMsgType.TEXT, True, b"one")
     other = frame.replace(payload=memoryview(b"other"), msg_type=2, fin=False, rsv1=True, rsv2=True, rsv3=True)
     assert (other.msg_type, other.fin, other.rsv1, other.rsv2, other.rsv3) == (

@@ -279,3 +279,18 @@ def test_format_extension() -> None:
     for name, parameters in (("", {}), ("a b", {}), ("a", {"b": "c\r\nd"}), ("a", {"b;c": None})):
         with pytest.raises(ValueError, match="not a token"):
             format_extension(name, parameters)
+
+
+async def test_an_offer_that_cannot_be_sent(one_net: Net) -> None:
+    """It is raised before anything is open, and nobody waits for an answer to what was never asked."""
+
+    class Broken(Extension):
+        name = "broken"
+
+        def offer(self, request: WSUpgradeRequest, options: dict[str, Any]) -> None:
+            request.headers["X-Broken"] = "two\r\nlines"
+
+    server = await one_net.serve()
+    with pytest.raises(ValueError, match="X-Broken"):
+        await one_net.connect(server, extensions=[Broken()], websocket_handshake_timeout=None)
+    assert not server.connections

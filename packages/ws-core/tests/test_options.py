@@ -67,6 +67,7 @@ async def test_refused_with_the_name_of_the_argument(
         (connect, "extra_headers", {"X-A": "a\r\nX-B: c"}, ValueError),
         (connect, "extra_headers", {"X A": "a"}, ValueError),
         (connect, "extra_headers", [("X-A", 1)], TypeError),
+        (connect, "extra_headers", {"X-A": "\ud800"}, ValueError),
         (create, "max_connections", -1, ValueError),
         (create, "origins", "https://a.example", TypeError),
     ],

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
+import pickle
 import socket
 import struct
+import sys
 from typing import Any
 
 import pytest
@@ -16,11 +19,14 @@ from ws_core import (
     WSCloseCode,
     WSDisconnectKind,
     WSFrame,
+    WSListener,
     WSMsgType,
+    WSProtocolError,
     WSTransport,
     WSUpgradeResponse,
     WSUpgradeResponseWithListener,
     _linger,
+    broadcast,
 )
 
 
@@ -292,3 +298,119 @@ async def test_the_first_frame_stays_behind_the_answer(plain_net: Net) -> None:
         assert chunk
         data += chunk
     assert data.index(b"\r\n\r\n") + 4 + len(frame_bytes(1, b"behind it")) == len(data)
+
+
+async def test_what_is_sent_in_on_write_backlog_does_not_ask_again(plain_net: Net) -> None:
+    listener, peer, count = await full(plain_net)
+    transport = listener.transport
+    nested: list[int] = []
+
+    def say() -> None:
+        listener.action = lambda: nested.append(1)
+        transport.send(WSMsgType.TEXT, "too slow")
+        listener.action = None
+
+    listener.action = say
+    transport.send(WSMsgType.TEXT, "asks")
+    assert await rest_of(peer, count, 2) == [b"asks", b"too slow"]
+    assert not nested
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_a_close_inside_the_write_of_a_close(plain_net: Net, ends: bool) -> None:
+    """What a callback sends while the CLOSE leaves comes too late: a frame behind it, another CLOSE."""
+    listener, peer, count = await full(plain_net)
+    transport = listener.transport
+
+    def close() -> None:
+        assert transport.close_handshake.sent == (WSCloseCode.GOING_AWAY, "first")
+        transport.send(WSMsgType.TEXT, "late")
+        transport.send_close(WSCloseCode.TRY_AGAIN_LATER, "second")
+        if ends:
+            transport.disconnect()
+
+    listener.action = close
+    transport.send_close(WSCloseCode.GOING_AWAY, "first")
+    transport.disconnect()
+    assert await rest_of(peer, count, 1) == [b"\x03\xe9first"]
+    assert await peer.rest() == b""
+
+
+@pytest.mark.parametrize("how", ["send", "broadcast"])
+async def test_the_end_inside_the_write_before_a_large_frame(plain_net: Net, how: str) -> None:
+    """What has gathered leaves first, and its callback ends the connection: nothing comes behind the CLOSE."""
+    listener, peer, count = await full(plain_net)
+    transport = listener.transport
+
+    def end() -> None:
+        transport.send_close(WSCloseCode.TRY_AGAIN_LATER)
+        transport.disconnect()
+
+    listener.action = end
+    with transport.cork():
+        transport.send(WSMsgType.TEXT, "gathered")
+        frames_out = transport.stats.frames_out
+        if how == "send":
+            transport.send(WSMsgType.BINARY, b"x" * 100_000)
+        else:
+            broadcast([transport], WSMsgType.BINARY, b"x" * 100_000)
+    assert transport.stats.frames_out == frames_out + 1  # the CLOSE
+    assert await rest_of(peer, count, 2) == [b"gathered", b"\x03\xf5"]
+    assert await peer.rest() == b""
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise ValueError("it has no words")
+
+
+class Empty(WSProtocolError):
+    def __init__(self) -> None:
+        pass  # and neither code nor message are there
+
+
+@pytest.mark.parametrize("kind", [Unspeakable, Empty])
+@pytest.mark.parametrize("where", ["on_ws_connected", "on_ws_frame", "on_ws_disconnected"])
+async def test_an_exception_that_cannot_be_looked_at(one_net: Net, kind: type[Exception], where: str) -> None:
+    class Raising(Recorder):
+        def _note(self, event: str) -> None:
+            super()._note(event)
+            if where == f"on_ws_{event}":
+                raise kind
+
+    listener, peer = await one_net.server_and_peer(Raising)
+    await peer.send(client_frame(2, b"x"))
+    if where == "on_ws_disconnected":
+        peer.close()
+    else:
+        assert await peer.frame() == (0x88, b"\x03\xf3")
+        peer.close()
+    await listener.event("disconnected")
+    reason = listener.transport.disconnect_reason
+    if where != "on_ws_disconnected":
+        assert reason.kind is WSDisconnectKind.CALLBACK_ERROR
+        assert reason.message == f"{where} raised {kind.__name__}"
+
+
+async def test_a_transport_cannot_be_copied(one_net: Net) -> None:
+    """And neither what it is made of: that would follow pointers into nowhere."""
+    listener, _ = await one_net.server_and_peer()
+    transport = listener.transport
+    inner = [sys.modules["ws_core._buffer"].Block()]
+    for thing in (transport, transport.underlying_transport.get_protocol(), transport.cork(), *inner):
+        for copied in (copy.copy, copy.deepcopy, pickle.dumps, lambda thing: thing.__reduce_ex__(0)):
+            with pytest.raises(TypeError):
+                copied(thing)
+    with pytest.raises(TypeError):
+        sys.modules["ws_core._receiver"].Receiver()
+
+
+def test_a_listener_can_be_copied() -> None:
+    listener = Noted()
+    listener.note = ["kept"]  # type: ignore[attr-defined]
+    assert copy.copy(listener).note is listener.note  # type: ignore[attr-defined]
+    assert pickle.loads(pickle.dumps(listener)).note == ["kept"]
+
+
+class Noted(WSListener):
+    pass

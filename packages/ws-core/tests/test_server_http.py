@@ -328,3 +328,41 @@ async def test_who_closes_its_half_gets_the_answer(plain_net: Net) -> None:
     await peer.send(get("/health"))
     peer.writer.write_eof()
     assert Answer(await peer.rest()).body == b"all well"
+
+
+def broken(answers: int, **attributes: Any) -> WSUpgradeResponseWithListener:
+    """An answer that somebody has changed after it was checked."""
+    answer = WSUpgradeResponseWithListener(WSUpgradeResponse(answers), Echo() if answers == 101 else None)
+    for name, value in attributes.items():
+        setattr(answer if name in ("listener", "response") else answer.response, name, value)
+    return answer
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+@pytest.mark.parametrize(
+    "result",
+    [
+        WSUpgradeResponseWithListener(WSUpgradeResponse(101), Echo),  # type: ignore[arg-type]
+        broken(101, listener=None),
+        broken(101, response="HTTP/1.1 200 OK"),
+        broken(101, headers=7),
+        broken(101, version=None),
+        broken(200, headers=7),
+        broken(200, body="text"),
+        broken(200, status="200 OK"),
+    ],
+    ids=["a class", "no listener", "no response", "101 headers", "version", "200 headers", "body", "status"],
+)
+async def test_an_answer_that_cannot_be_sent(
+    one_net: Net, kind: str, result: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """500, and not a 101 with nobody behind it, or an error in the event loop's own log."""
+
+    async def later(request: WSUpgradeRequest) -> Any:
+        await asyncio.sleep(0)
+        return result
+
+    server = await one_net.serve(later if kind == "async" else lambda request: result)
+    assert (await exchange(one_net, server, request_bytes())).status == 500
+    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == ["ws_core.server"]
+    assert not server.connections

@@ -204,6 +204,22 @@ async def test_ending_all_connections(net: Net, how: str) -> None:
     await net.connect(server)
 
 
+@pytest.mark.parametrize("how", ["close_clients", "abort_clients"])
+async def test_what_waits_is_sent_or_dropped(plain_net: Net, how: str) -> None:
+    server, peer = await plain_net.server_and_peer()
+    peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    while server.transport.write_backlog_size < 10_000_000:
+        server.transport.send(WSMsgType.BINARY, b"x" * 100_000)
+    sent = server.transport.stats.bytes_out
+    getattr(plain_net._servers[0], how)()
+    peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+    with contextlib.suppress(ConnectionError):
+        received = len(await peer.rest())
+        assert received == sent if how == "close_clients" else received < sent
+    peer.close()
+    await server.event("disconnected")
+
+
 # ------------------------------------------------------------------ time limits
 
 
@@ -365,6 +381,25 @@ async def test_shutdown(net: Net) -> None:
         await net.connect(port)
     await within(server.wait_closed())
     await within(server.shutdown())  # again: nothing to do
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"code": 5}, "status code 5"),
+        ({"message": "x" * 124}, "123 bytes"),
+        ({"message": b"\xff"}, "utf-8"),
+        ({"timeout": -1}, "timeout"),
+        ({"timeout": "5"}, "timeout"),
+    ],
+)
+async def test_a_shutdown_that_cannot_be_has_done_nothing(one_net: Net, arguments: Any, match: str) -> None:
+    server = await one_net.serve()
+    transport, _ = await one_net.connect(server)
+    with pytest.raises(ValueError, match=match):
+        await within(server.shutdown(**arguments))
+    assert server.is_serving()
+    assert not transport.is_disconnected
 
 
 async def test_shutdown_says_going_away(one_net: Net) -> None:

@@ -182,9 +182,14 @@ async def test_a_client_factory_that_raises() -> None:
 async def test_a_server_that_fails_behind_its_answer() -> None:
     told: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
-    answer = WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(), object())  # type: ignore[arg-type]
+
+    class Unfit(Recorder):
+        @property
+        def on_ws_frames(self) -> Any:
+            raise TypeError("it cannot be asked for its callbacks")
+
     with pytest.raises(RuntimeError, match="one side failed behind the answer"):
-        async with connected_pair(Recorder, lambda: answer):
+        async with connected_pair(Recorder, Unfit):
             raise AssertionError("the block must not run")
     assert [type(exc) for exc in told] == [TypeError]
 

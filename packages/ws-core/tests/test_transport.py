@@ -5,13 +5,14 @@ from __future__ import annotations
 import array
 import asyncio
 import contextlib
+import os
 import socket
 from typing import Any
 
 import pytest
 
 from harness import Net, RawPeer, Recorder, client_frame, frame_bytes, random_bytes, until, within
-from ws_core import WSCloseCode, WSDisconnectKind, WSDisconnectReason, WSFrame, WSMsgType, WSTransport
+from ws_core import WSCloseCode, WSDisconnectKind, WSDisconnectReason, WSFrame, WSMsgType, WSTransport, broadcast
 
 # ------------------------------------------------------------------ messages
 
@@ -174,6 +175,38 @@ async def test_order_is_the_order_of_the_calls(net: Net) -> None:
         assert bytes(await listener.frame()) == message
 
 
+@pytest.mark.parametrize("how", ["send", "large", "in place", "broadcast", "cork"])
+async def test_nothing_overtakes_the_backlog(plain_net: Net, how: str) -> None:
+    """The system has room again, and the loop has not noticed yet: what waits in the transport goes first."""
+    server, peer = await plain_net.server_and_peer()
+    transport = server.transport
+    peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    count = 0
+    while transport.write_backlog_size < 10_000_000:
+        transport.send(WSMsgType.BINARY, b"-" * 100_000)
+        count += 1
+    received = b""
+    with socket.socket(fileno=os.dup(peer.writer.get_extra_info("socket").fileno())) as sock:
+        while True:
+            try:
+                received += sock.recv(1_000_000, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+    last = b"l" * (1_000_000 if how == "large" else 10)
+    if how == "in place":
+        transport.send_reuse_external_bytearray(WSMsgType.BINARY, bytearray(14) + last, 14)
+    elif how == "broadcast":
+        broadcast([transport], WSMsgType.BINARY, last)
+    elif how == "cork":
+        with transport.cork():
+            transport.send(WSMsgType.BINARY, last)
+    else:
+        transport.send(WSMsgType.BINARY, last)
+    transport.disconnect()
+    peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+    assert received + await peer.rest() == frame_bytes(2, b"-" * 100_000) * count + frame_bytes(2, last)
+
+
 async def test_cork_is_one_write(plain_net: Net) -> None:
     """Seen from outside: nothing arrives inside the block, everything after it."""
     server, peer = await plain_net.server_and_peer()
@@ -188,6 +221,25 @@ async def test_cork_is_one_write(plain_net: Net) -> None:
     assert transport.write_backlog_size == 0
     data = await within(peer.reader.readexactly(sum(len(frame_bytes(2, b"%d" % index)) for index in range(50))))
     assert data == b"".join(frame_bytes(2, b"%d" % index) for index in range(50))
+
+
+async def test_cork_in_the_callback_of_a_last_frame(plain_net: Net) -> None:
+    """Without it the first answer would leave at once."""
+
+    class Answers(Recorder):
+        waiting: tuple[int, ...] = ()
+
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            with transport.cork():
+                transport.send(WSMsgType.BINARY, b"one")
+                first = transport.write_backlog_size
+                transport.send(WSMsgType.BINARY, b"two")
+                self.waiting = (first, transport.write_backlog_size)
+
+    server, peer = await plain_net.server_and_peer(Answers)
+    await peer.send(frame_bytes(WSMsgType.BINARY, b"?", mask=b"abcd"))
+    assert [await peer.frame(), await peer.frame()] == [(0x82, b"one"), (0x82, b"two")]
+    assert server.waiting == (5, 10)
 
 
 async def test_cork_flushes_at_64_kib(plain_net: Net) -> None:
@@ -271,6 +323,7 @@ async def test_max_write_backlog(net: Net, decision: str) -> None:
         def on_write_backlog(self, transport: WSTransport) -> None:
             nonlocal asked
             asked += 1
+            assert 300_000 < transport.write_backlog_size < 400_000 or asked > 1
             if decision == "default":
                 super().on_write_backlog(transport)
 
@@ -402,6 +455,14 @@ async def test_graceful_disconnect_sends_the_backlog_first(net: Net) -> None:
     await server.event("disconnected")
 
 
+async def test_graceful_disconnect_sends_what_has_gathered(plain_net: Net) -> None:
+    server, peer = await plain_net.server_and_peer()
+    with server.transport.cork():
+        server.transport.send(WSMsgType.TEXT, "gathered")
+        server.transport.disconnect()
+    assert await peer.rest() == frame_bytes(1, b"gathered")
+
+
 async def test_ungraceful_disconnect_drops_the_backlog(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, and not because the patience with a peer that takes nothing has ended."""
     from ws_core import _linger
@@ -446,6 +507,40 @@ async def test_a_dead_peer_does_not_hold_the_socket(net: Net, monkeypatch: pytes
     await server.event("disconnected")
 
 
+async def test_a_close_waits_for_a_slow_peer(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as it takes something it is not cut, also where the loop's TLS does not say how much waits."""
+    from ws_core import _ending, _linger
+
+    made: list[_linger.Linger] = []
+
+    class Kept(_linger.Linger):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr(_linger, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(_ending, "Linger", Kept)
+    server, peer = await net.server_and_peer()
+    server.transport.send(WSMsgType.BINARY, b"x" * 30_000_000)  # more than what the system takes
+    server.transport.send_close(WSCloseCode.OK)
+    server.transport.disconnect()
+    underlying = server.transport.underlying_transport
+    for _ in range(3):
+        taken = _linger._taken(underlying)
+        await within(peer.reader.readexactly(3_000_000))
+        await until(lambda taken=taken: _linger._taken(underlying) > taken)
+        made[0]._look()  # its time is up
+        await asyncio.sleep(0.01)
+        assert "disconnected" not in server.events
+    # But not for ever.
+    made[0]._deadline = 0.0
+    taken = _linger._taken(underlying)
+    await within(peer.reader.readexactly(3_000_000))
+    await until(lambda: _linger._taken(underlying) > taken)
+    made[0]._look()
+    await server.event("disconnected")
+
+
 async def test_close_waits_for_the_peers_close(net: Net) -> None:
     server, peer = await net.server_and_peer()
     closing = asyncio.ensure_future(server.transport.close(WSCloseCode.GOING_AWAY, "bye"))
@@ -471,8 +566,9 @@ async def test_close_gives_up_on_a_silent_peer(net: Net) -> None:
     await within(server.transport.close(timeout=0.05))
     assert server.transport.disconnect_reason.kind is WSDisconnectKind.TIMEOUT
     assert server.events == ["connected", "disconnected"]
-    with pytest.raises(ValueError, match="timeout"):
-        await server.transport.close(timeout=-1)
+    for timeout in (-1, float("nan"), "soon"):
+        with pytest.raises(ValueError, match="timeout"):
+            await server.transport.close(timeout=timeout)
     del peer
 
 
@@ -563,7 +659,11 @@ async def test_stats(net: Net) -> None:
     assert client.transport.stats[:4] == (1, 3, 2, 208 + 7)
     assert server.transport.stats[:4] == (2, 208 + 7, 1, 3)
     loop = asyncio.get_running_loop()
-    assert abs(loop.time() - server.transport.stats.last_data_time) < 5
+    before = server.transport.stats.last_data_time
+    assert abs(loop.time() - before) < 5
+    client.transport.send(WSMsgType.BINARY, b"x")
+    await server.frame()
+    assert server.transport.stats.last_data_time > before
 
 
 async def test_a_transport_cannot_be_made_by_hand() -> None:

@@ -32,34 +32,14 @@ cdef class Ending(Sender):
         Does nothing after the first call and on a connection that is gone. ValueError: a code that must not be on
         the wire (RFC 6455 section 7.4), a reason without a code, too long, or not UTF-8.
         """
-        cdef bytes body
         self.check_thread("send_close")
         if self.is_close_frame_sent or self.wr_closed:
             return
-        if close_message is None:
-            reason = b""
-        elif isinstance(close_message, str):
-            reason = close_message.encode()
-        else:
-            reason = bytes(close_message)
-        if close_code == 0:
-            if reason:
-                raise ValueError("a CLOSE with a reason needs a status code (RFC 6455 5.5.1), NO_INFO is none")
-            body = b""
-        else:
-            if not wl_close_code_valid(<unsigned>close_code):
-                raise ValueError(
-                    f"status code {close_code} must not be sent in a CLOSE frame (RFC 6455 7.4): "
-                    f"use a WSCloseCode or 3000 to 4999"
-                )
-            if len(reason) > WL_CONTROL_PAYLOAD_MAX - 2:
-                raise ValueError(f"the reason of a CLOSE is limited to 123 bytes, this one has {len(reason)}")
-            body = close_code.to_bytes(2, "big") + reason
-        text = reason.decode() if reason else None
-        self.send_message(WL_BIT_FIN | WL_OP_CLOSE, body)
-        self.is_close_frame_sent = True
+        body = close_payload(close_code, close_message)
+        text = body[2:].decode() if len(body) > 2 else None
         self.begin_close_handshake()
         self.close_handshake.sent = WSCloseInfo(_close_code(close_code), text)
+        self.send_last_frame(WL_BIT_FIN | WL_OP_CLOSE, body)
 
     def _send_raw_close(self, message):
         """send(CLOSE, payload): the payload holds code and reason as they are on the wire."""
@@ -171,8 +151,7 @@ cdef class Ending(Sender):
         :attr:`close_handshake`. May be called any number of times; never raises what ended the connection.
         """
         self.check_thread("close")
-        if timeout is not None and not timeout >= 0:
-            raise ValueError(f"timeout must be a number of seconds >= 0 or None, not {timeout!r}")
+        check_close_timeout(timeout)
         if self.finished:
             return
         loop = self.config.loop
@@ -271,17 +250,45 @@ cdef class Ending(Sender):
     cdef int callback_error(self, object exc, str where) except -1:
         """A callback raised `exc`, after it may have done anything."""
         logger = self.config.logger
+        said = f"{where} raised {_named(exc)}"
         if self.config.is_client_side and self.exception is None:
             self.exception = exc
-            logger.warning("%r: %s raised %s: %s", self, where, type(exc).__name__, exc)
+            logger.warning("%r: %s", self, said)
         else:
             logger.error("%r: %s raised", self, where, exc_info=exc)
-        self.set_reason(WSDisconnectKind.CALLBACK_ERROR, f"{where} raised {type(exc).__name__}: {exc}", exc)
-        if isinstance(exc, WSProtocolError):
-            self.close_with(_as_code(exc.code), exc.args[1])
-        else:
-            self.close_with(<int>WSCloseCode.INTERNAL_ERROR, None)
+        self.set_reason(WSDisconnectKind.CALLBACK_ERROR, said, exc)
+        code, reason = _chosen_close(exc)
+        self.close_with(code, reason)
         return 0
+
+
+def close_payload(int close_code, close_message):
+    """The payload of a CLOSE frame (RFC 6455 section 5.5.1). ValueError as for WSTransport.send_close."""
+    if close_message is None:
+        reason = b""
+    elif isinstance(close_message, str):
+        reason = close_message.encode()
+    else:
+        reason = bytes(close_message)
+        reason.decode()
+    if close_code == 0:
+        if reason:
+            raise ValueError("a CLOSE with a reason needs a status code (RFC 6455 5.5.1), NO_INFO is none")
+        return b""
+    if not wl_close_code_valid(<unsigned>close_code):
+        raise ValueError(
+            f"status code {close_code} must not be sent in a CLOSE frame (RFC 6455 7.4): "
+            f"use a WSCloseCode or 3000 to 4999"
+        )
+    if len(reason) > <Py_ssize_t>WL_CONTROL_PAYLOAD_MAX - 2:
+        raise ValueError(f"the reason of a CLOSE is limited to 123 bytes, this one has {len(reason)}")
+    return close_code.to_bytes(2, "big") + reason
+
+
+def check_close_timeout(timeout):
+    """ValueError unless `timeout` is a number of seconds, or None for no limit."""
+    if timeout is not None and not (isinstance(timeout, (int, float)) and timeout >= 0):
+        raise ValueError(f"timeout must be a number of seconds >= 0 or None, not {timeout!r}")
 
 
 def _cut(Ending transport, timeout):
@@ -298,8 +305,23 @@ cdef object _close_code(int code):
         return code
 
 
-cdef int _as_code(code):
+# An exception of a user's may be anything, and fail when it is looked at: the connection ends all the same.
+
+cdef str _named(exc):
+    name = type(exc).__name__
     try:
-        return int(code)
-    except (TypeError, ValueError, OverflowError):
-        return 0
+        return f"{name}: {exc}"
+    except Exception:
+        return name
+
+
+cdef tuple _chosen_close(exc):
+    """Code and reason of the CLOSE that an exception of a callback ends the connection with."""
+    cdef int code = 0
+    if isinstance(exc, WSProtocolError):
+        try:
+            code = int(exc.code)
+            return code, exc.message
+        except Exception:
+            pass
+    return <int>WSCloseCode.INTERNAL_ERROR, None

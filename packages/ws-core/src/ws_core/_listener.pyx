@@ -4,9 +4,11 @@
 # and is called without a look-up. For a subclass in Python the protocol asks
 # how_to_call once, when the listener is attached, and keeps the bound method.
 
+cimport cython
 from ws_core._wire cimport WL_OP_PONG, WL_OPCODE_MASK
 
 
+@cython.auto_pickle(True)    # of its own it has nothing that could not be copied
 cdef class WSListener:
     """
     Base class of listeners: subclass it in Python or, as a cdef class, in Cython.

@@ -10,7 +10,6 @@ from cpython.time cimport monotonic
 from ws_core._hooks cimport HookChain
 from ws_core._listener cimport WSListener
 from ws_core._receiver cimport HANDSHAKE, LOST, OPEN, Receiver
-from ws_core._sender cimport Config
 from ws_core._socket cimport SocketTransport
 from ws_core._transport cimport WSTransport
 
@@ -39,11 +38,7 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
     ``connection_lost(exc)``, and calls :meth:`opened` when the upgrade is done.
     """
 
-    # __cinit__, not __init__: an object without its config must not exist, whoever makes it.
-    def __cinit__(self, Config config not None, handshake):
-        self.config = config
-        self.shared = config.shared
-        self.handshake = handshake
+    def __cinit__(self):
         self.watched = -1
 
     # ------------------------------------------------------------------ the loop's calls

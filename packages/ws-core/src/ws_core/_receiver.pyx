@@ -25,6 +25,7 @@ from ws_core._buffer cimport new_block
 from ws_core._frame cimport new_frame
 from ws_core._hooks cimport HookChain
 from ws_core._listener cimport CALL_PYTHON, CALL_VTABLE, how_to_call
+from ws_core._sender cimport Config
 from ws_core._wire cimport (
     WL_BIT_FIN, WL_ERROR, WL_FRAME, WL_OP_CLOSE, WL_OP_PING, WL_OP_PONG, WL_OPCODE_CONTROL, WL_OPCODE_MASK,
     wl_error, wl_error_close_code, wl_error_text, wl_mask_init, wl_reader_init, wl_reader_next, wl_recv,
@@ -46,6 +47,12 @@ cdef enum:
 @cython.no_gc_clear
 cdef class Receiver:
     """The part of WSProtocol that receives. Internal."""
+
+    # __cinit__, not __init__: an object without its config must not exist, whoever makes it.
+    def __cinit__(self, Config config not None, handshake):
+        self.config = config
+        self.shared = config.shared
+        self.handshake = handshake
 
     # ------------------------------------------------------------------ room, and what came
 

@@ -52,6 +52,8 @@ cdef class Sender:
     cdef int check_thread(self, str method) except -1
     cdef int send_message(self, uint8_t first, object message) except -1
     cdef int emit(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1
+    cdef int send_last_frame(self, uint8_t first, bytes payload) except -1
+    cdef bint flush_before(self, Py_ssize_t count, Py_ssize_t size) except -1
     cdef int send_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1
     cdef int send_built(self, bytes frames, Py_ssize_t count) except -1
     cdef int gather_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1

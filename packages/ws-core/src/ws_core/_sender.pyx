@@ -96,6 +96,20 @@ cdef inline int _send(Sender self, uint8_t first, const uint8_t *payload, Py_ssi
     return self.send_frame(first, payload, size, owner)
 
 
+cdef inline int _put(Sender self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1:
+    """A frame that may be sent: it is gathered, or leaves."""
+    cdef Py_ssize_t total = wl_header_size(size, self.is_client_side) + size
+    if self.config.debug is not None:
+        self.config.debug("%r: send first=0x%02x size=%d", self, first, size)
+    self.frames_out += 1
+    self.bytes_out += total
+    if self.wr_cork:
+        if not self.wr_direct_next or self.wr_gather_size:
+            return self.gather_frame(first, payload, size, total)
+        self.wr_direct_next = False
+    return self.write_frame(first, payload, size, total, owner)
+
+
 @cython.no_gc_clear
 cdef class Sender:
     """What WSTransport is made on: it sends frames. Internal."""
@@ -141,7 +155,6 @@ cdef class Sender:
 
     cdef int send_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1:
         """`owner`: the bytes object that `payload` is the inside of, or None if it must be copied to outlive us."""
-        cdef Py_ssize_t total
         if first & WL_OPCODE_CONTROL and size > <Py_ssize_t>WL_CONTROL_PAYLOAD_MAX:
             raise ValueError(
                 f"the payload of a control frame is limited to 125 bytes (RFC 6455 5.5), this one has {size}")
@@ -149,16 +162,25 @@ cdef class Sender:
             if self.config.debug is not None:
                 self.config.debug("%r: nothing is sent after CLOSE or disconnect: frame dropped", self)
             return 0
-        if self.config.debug is not None:
-            self.config.debug("%r: send first=0x%02x size=%d", self, first, size)
-        total = wl_header_size(size, self.is_client_side) + size
-        self.frames_out += 1
-        self.bytes_out += total
-        if self.wr_cork:
-            if not self.wr_direct_next or self.wr_gather_size:
-                return self.gather_frame(first, payload, size, total)
-            self.wr_direct_next = False
-        return self.write_frame(first, payload, size, total, owner)
+        return _put(self, first, payload, size, owner)
+
+    cdef int send_last_frame(self, uint8_t first, bytes payload) except -1:
+        """The CLOSE. Its write may call pause_writing or on_write_backlog: what they send comes too late already."""
+        self.is_close_frame_sent = True
+        return _put(self, first, <uint8_t *>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), payload)
+
+    cdef bint flush_before(self, Py_ssize_t count, Py_ssize_t size) except -1:
+        """
+        Let what has gathered leave before `count` frames of `size` bytes in all, which were counted as sent.
+
+        False: a callback has ended the sending meanwhile, and they must not leave.
+        """
+        self.flush()
+        if not self.is_close_frame_sent and not self.wr_closed:
+            return True
+        self.frames_out -= count
+        self.bytes_out -= size
+        return False
 
     cdef int send_built(self, bytes frames, Py_ssize_t count) except -1:
         """Send `count` frames that were built before, without a mask. The bytes object is shared, not copied."""
@@ -175,7 +197,8 @@ cdef class Sender:
                 memcpy(self.wr_gather + self.wr_gather_size, PyBytes_AS_STRING(frames), size)
                 self.wr_gather_size += size
                 return 0
-            self.flush()
+            if not self.flush_before(count, size):
+                return 0
         self.wr_direct_next = False
         if self.may_write_directly():
             sent = ws_send(self.wr_fd, PyBytes_AS_STRING(frames), size)
@@ -187,7 +210,8 @@ cdef class Sender:
         cdef uint8_t *full
         cdef Py_ssize_t full_size
         if total > GATHER_SIZE:
-            self.flush()
+            if not self.flush_before(1, total):
+                return 0
             return self.write_frame(first, payload, size, total, None)
         if self.wr_gather != NULL and self.wr_gather_size + total <= GATHER_SIZE:
             self.wr_gather_size += self.build(self.wr_gather + self.wr_gather_size, first, payload, size)

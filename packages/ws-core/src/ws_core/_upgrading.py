@@ -190,43 +190,47 @@ class ServerHandshake:
         if result is None:
             self._refuse(HTTPProblem(404, "Not Found"))
             return
-        listener: WSListener | None
+        response: object
+        listener: object
         if isinstance(result, WSListener):
             response, listener = WSUpgradeResponse.create_101_response(), result
         elif isinstance(result, WSUpgradeResponseWithListener):
             response, listener = result.response, result.listener
         else:
-            self._settings.config.logger.error(
-                "the listener factory returned %r, not a WSListener, a WSUpgradeResponseWithListener or None; "
-                "the client gets 500",
-                result,
-            )
-            self._refuse(HTTPProblem(500, "Internal Server Error"))
+            self._returned_nonsense("%r, not a WSListener, a WSUpgradeResponseWithListener or None", result)
             return
-        if response.status != 101:
+        if not isinstance(response, WSUpgradeResponse):
+            self._returned_nonsense("a WSUpgradeResponseWithListener whose response is %r", response)
+        elif response.status != 101:
             self._send_and_close(response)
-            return
-        self._upgrade(request, response, listener)
+        elif not isinstance(listener, WSListener):
+            self._returned_nonsense("a WSUpgradeResponseWithListener whose listener is %r, no WSListener", listener)
+        else:
+            self._upgrade(request, response, listener)
 
-    def _upgrade(self, request: WSUpgradeRequest, response: WSUpgradeResponse, listener: WSListener | None) -> None:
+    def _returned_nonsense(self, what: str, value: object) -> None:
+        self._settings.config.logger.error(f"the listener factory returned {what}; the client gets 500", value)
+        self._refuse(HTTPProblem(500, "Internal Server Error"))
+
+    def _upgrade(self, request: WSUpgradeRequest, response: WSUpgradeResponse, listener: WSListener) -> None:
         settings = self._settings
         protocol = self._protocol
         assert protocol is not None
         assert self._reader is not None
         accept = check_request(request)
-        response = copy_response(response)
-        response.headers["Upgrade"] = "websocket"
-        response.headers["Connection"] = "Upgrade"
-        response.headers["Sec-WebSocket-Accept"] = accept
-        subprotocol = response.headers.get("Sec-WebSocket-Protocol")
-        if subprotocol is None:
-            subprotocol = choose_subprotocol(request, settings.subprotocols)
-            if subprotocol is not None:
-                response.headers["Sec-WebSocket-Protocol"] = subprotocol
         transport = protocol.transport
         hooks: list[TransportHook] = []
         rsv = 0
         try:
+            response = copy_response(response)
+            response.headers["Upgrade"] = "websocket"
+            response.headers["Connection"] = "Upgrade"
+            response.headers["Sec-WebSocket-Accept"] = accept
+            subprotocol = response.headers.get("Sec-WebSocket-Protocol")
+            if subprotocol is None:
+                subprotocol = choose_subprotocol(request, settings.subprotocols)
+                if subprotocol is not None:
+                    response.headers["Sec-WebSocket-Protocol"] = subprotocol
             if settings.extensions:
                 negotiation = Negotiation(settings.extensions, False)
                 negotiation.accept(request, response)
@@ -265,11 +269,11 @@ class ServerHandshake:
         transport = self._transport
         if self._answered or transport is None:
             return
-        response = copy_response(response)
-        response.headers["Connection"] = "close"
         try:
+            response = copy_response(response)
+            response.headers["Connection"] = "close"
             answer = response.to_bytes(head_only=self._head_only)
-        except (TypeError, ValueError):
+        except Exception:  # users put anything into one
             self._failed("the answer of the listener factory cannot be sent")
             return
         self._answered = True

@@ -35,7 +35,7 @@ WSListenerFactory = Callable[[], WSListener] | Callable[[WSUpgradeRequest, WSUpg
 _REDIRECTS = (301, 302, 303, 307, 308)
 # Headers of the user's that say who he is: for the origin that he gave them for.
 _CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
-#: Seconds that a refusal's body may take, once its headers are in.
+#: Seconds in which nothing more comes of a refusal's body: then it is taken as it is.
 _BODY_PATIENCE_S = 1.0
 
 
@@ -138,8 +138,12 @@ async def ws_connect(
             try:
                 return await handshake.run(connector)
             except WSInvalidStatusError as exc:
-                if left == 0 or exc.response is None or exc.response.status not in _REDIRECTS:
+                if exc.response is None or exc.response.status not in _REDIRECTS:
                     raise
+                if left == 0:
+                    raise _refused(
+                        exc, f"the server redirects, and no more than max_redirects={max_redirects} are followed"
+                    ) from exc
                 following = _redirect_target(exc, target)
             if following.origin != target.origin:
                 user_info = following.user_info
@@ -151,13 +155,17 @@ async def ws_connect(
     raise AssertionError("unreachable")
 
 
+def _refused(refusal: WSInvalidStatusError, message: str) -> WSInvalidStatusError:
+    return WSInvalidStatusError(message, refusal.raw_header, refusal.raw_body, refusal.response)
+
+
 def _redirect_target(refusal: WSInvalidStatusError, current: WSParsedURL) -> WSParsedURL:
     """Where a 3xx answer sends us."""
     response = refusal.response
     assert response is not None
 
     def error(message: str) -> WSHandshakeError:
-        return WSInvalidStatusError(message, refusal.raw_header, refusal.raw_body, response)
+        return _refused(refusal, message)
 
     location = response.headers.get("Location")
     if location is None:
@@ -216,9 +224,11 @@ class ClientHandshake:
         self._reader = ResponseReader()
         self._request = build_request(url, self._key, headers, subprotocols, user_info)
         self._negotiation.offer(self._request)
+        self._request_bytes = self._request.to_bytes()  # raises for what cannot be sent, and nothing is open yet
         self._done: asyncio.Future[tuple[WSTransport, WSListener]] = config.loop.create_future()
         self._protocol: WSProtocol | None = None
         self._transport: asyncio.Transport | None = None
+        self._body_timer: asyncio.TimerHandle | None = None
 
     async def run(self, connector: Connector) -> tuple[WSTransport, WSListener]:
         protocol = WSProtocol(self._config, self)
@@ -241,12 +251,11 @@ class ClientHandshake:
         self._transport = transport
         if self._config.debug is not None:
             self._config.debug("send upgrade request %r", self._request)
-        transport.write(self._request.to_bytes())
+        transport.write(self._request_bytes)
 
     def data_received(self, data: bytes) -> None:
         if self._done.done():
             return
-        had_answer = self._reader.has_answer
         try:
             complete = self._reader.feed(data)
         except WSHandshakeError as exc:
@@ -254,14 +263,18 @@ class ClientHandshake:
             return
         if complete:
             self._finish()
-        elif self._reader.has_answer and not had_answer:
-            # The headers of a refusal are here. Its body says why; wait for it, but not long.
-            self._config.loop.call_later(_BODY_PATIENCE_S, self._end_of_answer)
+        elif self._reader.has_answer:
+            # The headers of a refusal are here. Its body says why: wait for it as long as it comes.
+            if self._body_timer is not None:
+                self._body_timer.cancel()
+            self._body_timer = self._config.loop.call_later(_BODY_PATIENCE_S, self._end_of_answer)
 
     def eof_received(self) -> None:
         self._end_of_answer()
 
     def connection_lost(self, connection: WSTransport, exc: Exception | None) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
         if exc is not None and not self._done.done() and not self._reader.has_answer:
             self._fail(exc)
         self._end_of_answer()

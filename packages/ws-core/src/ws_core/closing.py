@@ -35,7 +35,8 @@ class WSCloseHandshake:
 class WSDisconnectKind(Enum):
     """Who, or what, ended a connection."""
 
-    #: disconnect() or close() was called, or the loop's transport was closed, on this side.
+    #: disconnect() or close() was called on this side, or the loop's transport was closed, where it is not TLS: of the
+    #: end of a TLS stream nobody can say who began, so it is the peer's.
     LOCAL = "local"
     #: The peer closed: with a CLOSE frame, or by ending the stream.
     PEER = "peer"

@@ -10,6 +10,7 @@ from typing import Any
 
 from ws_core._accepting import SocketServer
 from ws_core._connect import fast_net
+from ws_core._ending import check_close_timeout, close_payload
 from ws_core._handshake import check_subprotocols
 from ws_core._options import WSLoggerLike, check_seconds, make_config, refuse
 from ws_core._protocol import WSProtocol
@@ -224,9 +225,12 @@ class WSServer:
         :param message: their reason
         :param timeout: seconds for all connections together; None: no limit
 
-        Returns when every on_ws_disconnected has returned.
+        Returns when every on_ws_disconnected has returned. ValueError, and nothing has happened, for what
+        :meth:`WSTransport.close` would not take.
         """
         self._check_thread("shutdown")
+        close_payload(code, message)
+        check_close_timeout(timeout)
         self._settings.shutting_down = True
         self.close()
         self._drop_pending()

@@ -17,7 +17,8 @@ __all__ = ["WSHeadersLike", "WSUpgradeRequest", "WSUpgradeResponse", "WSUpgradeR
 WSHeadersLike = Mapping[str, str] | Iterable[tuple[str, str]]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
-_BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# Also half a surrogate pair, which has no bytes; those that stand for bytes which were no UTF-8 go out as they came in.
+_BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 
 
 def add_headers(headers: CIMultiDict[str], extra: WSHeadersLike | None) -> None:
@@ -39,7 +40,9 @@ def _check_header(name: str, value: str) -> None:
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{name!r} is not a valid header name")
     if _BAD_VALUE.search(value):
-        raise ValueError(f"the value of header {name!r} has a line break or another control character in it")
+        raise ValueError(
+            f"the value of header {name!r} has a line break, another control character or half a surrogate pair in it"
+        )
 
 
 def encode_head(first_line: str, headers: CIMultiDict[str]) -> bytes:
