@@ -19,6 +19,7 @@ cdef class SocketTransport:
         Py_ssize_t waiting_size      # bytes in it, without what has left of the first
         Py_ssize_t first_sent        # bytes of the first that have left
         Py_ssize_t high, low         # bytes: watermarks of waiting_size
+        bint fd_given                # to `sock`, which closes it
         bint is_read                 # the loop tells us when there is something to read
         bint is_written              # the same for room to write
         bint paused                  # by pause_reading()

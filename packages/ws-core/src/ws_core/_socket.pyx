@@ -34,7 +34,8 @@ cdef int _INET6 = getattr(socket, "AF_INET6", -1)
 cdef tuple _GONE = (-ECONNABORTED, -EPROTO, -EPERM)
 
 
-@cython.no_gc_clear
+# The collector may clear it, unlike the protocol and the WSTransport that it forms a cycle with: one has to give.
+@cython.final
 cdef class SocketTransport:
     """A connected stream socket. Internal; what asyncio.Transport has, and nothing else."""
 
@@ -47,7 +48,7 @@ cdef class SocketTransport:
 
     def __dealloc__(self):
         # What a loop that was closed under it has left behind.
-        if self.fd >= 0 and self.sock is None:
+        if self.fd >= 0 and not self.fd_given:
             os.close(self.fd)
 
     cdef int start(self, object protocol) except -1:
@@ -358,11 +359,11 @@ cdef class SocketTransport:
             self.protocol = None
             self.receiver = None
             self.server = None
+            fd, self.fd = self.fd, -1
             if self.sock is not None:
                 self.sock.close()
-            elif self.fd >= 0:
-                os.close(self.fd)
-            self.fd = -1
+            elif fd >= 0 and not self.fd_given:
+                os.close(fd)
             if server is not None:
                 server.detach()
 
@@ -384,6 +385,7 @@ cdef class SocketTransport:
             if self.fd < 0:
                 raise OSError("the transport is closed")
             self.sock = socket.socket(fileno=self.fd)
+            self.fd_given = True
         return self.sock
 
     def get_extra_info(self, name, default=None):
