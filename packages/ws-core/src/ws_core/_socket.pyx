@@ -39,6 +39,9 @@ cdef tuple _GONE = (-ECONNABORTED, -EPROTO, -EPERM)
 cdef class SocketTransport:
     """A connected stream socket. Internal; what asyncio.Transport has, and nothing else."""
 
+    def __cinit__(self):
+        self.fd = -1
+
     def __init__(self):
         raise TypeError("a SocketTransport is made by accept_waiting()")
 
@@ -61,6 +64,8 @@ cdef class SocketTransport:
         return 0
 
     cdef int check_thread(self, str method) except -1:
+        if self.loop is None:
+            raise TypeError("a SocketTransport is made by accept_waiting()")
         if self.thread_id != PyThread_get_thread_ident():
             # asyncio lets a loop that has stopped go on in another thread.
             if asyncio._get_running_loop() is not self.loop:
@@ -93,6 +98,7 @@ cdef class SocketTransport:
         return 0
 
     def _readable(self):
+        """For the loop."""
         cdef uint8_t *room
         cdef Py_ssize_t size, nbytes
         cdef Receiver receiver
@@ -220,6 +226,7 @@ cdef class SocketTransport:
         return 0
 
     def _writable(self):
+        """For the loop."""
         cdef Py_ssize_t sent
         if self.waiting is None or self.ending:
             return
