@@ -5,8 +5,10 @@ Sessions work on wheels built from the tree and installed into a fresh environme
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import nox
@@ -18,18 +20,35 @@ nox.options.error_on_missing_interpreters = True
 PACKAGES = ("ws-core", "ws-proxy", "ws-autoping", "ws-types")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 TEST_REQUIREMENTS = ("-r", "tests/requirements.txt", "-r", "packages/ws-proxy/tests/requirements.txt")
-PURE_SOURCES = ("noxfile.py", "conftest.py", "packages", "tests", "benchmarks", "examples")
+NEEDED_WITHOUT_GIL = ("-c", "tests/requirements.txt", "pytest", "uvloop")
+PURE_SOURCES = ("noxfile.py", "conftest.py", "packages", "tests", "benchmarks", "examples", "tools")
+DEBIAN_PROXIES = ("tinyproxy-bin", "squid", "privoxy", "dante-server", "microsocks", "stunnel4", "haproxy")
+LEFT_BEHIND = {"build", "__pycache__", ".mypy_cache"}
 FREE_THREADED = Path(os.environ.get("FREE_THREADED_PYTHON", "~/.cache/wirelark/free-threaded")).expanduser()
 
 
 def build_wheels(session: nox.Session, *packages: str, python: str = "python") -> list[str]:
-    """Build wheels with the session's Python, or another one; returns their paths."""
-    out = Path(session.create_tmp()) / "wheels"
-    shutil.rmtree(out, ignore_errors=True)
+    """Wheels for the session's Python, or another one. What has not changed since it was built is not built again."""
+    tag = "import sysconfig; print(sysconfig.get_config_var('SOABI'))"
+    abi = str(session.run(python, "-c", tag, silent=True, log=False, external=python != "python")).strip()
+    found: list[str] = []
     for package in packages or PACKAGES:
-        arguments = ("--no-deps", "-w", str(out), f"packages/{package}")
-        session.run(python, "-m", "pip", "wheel", "-q", *arguments, external=python != "python")
-    return [str(wheel) for wheel in sorted(out.glob("*.whl"))]
+        sources = [path for path in sorted(Path("packages", package).rglob("*")) if is_source(path)]
+        digest = hashlib.sha256(b"".join(f"{path}\0".encode() + path.read_bytes() for path in sources)).hexdigest()
+        wheels = Path(".nox", "wheels", f"{package}-{digest[:16]}-{abi}")
+        if not any(wheels.glob("*.whl")):
+            # From a copy: what an earlier build has left in the tree would be packed, too.
+            copy = Path(session.create_tmp(), "source", package)
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(Path("packages", package), copy, ignore=shutil.ignore_patterns(*LEFT_BEHIND, "*.so"))
+            command = ("-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), str(copy))
+            session.run(python, *command, external=python != "python")
+        found += map(str, wheels.glob("*.whl"))
+    return sorted(found)
+
+
+def is_source(path: Path) -> bool:
+    return path.is_file() and not LEFT_BEHIND & {*path.parts} and path.suffix not in (".so", ".pyc")
 
 
 def install_family(session: nox.Session, *requirements: str) -> None:
@@ -40,12 +59,13 @@ def install_family(session: nox.Session, *requirements: str) -> None:
         session.run("python", "-c", "import ws_core; assert 'site-packages' in ws_core.__file__, ws_core.__file__")
 
 
-def run_tests(session: nox.Session) -> None:
+def run_tests(session: nox.Session, *paths: str, **env: str) -> None:
     install_family(session, *TEST_REQUIREMENTS)
-    if not session.posargs:
+    arguments = session.posargs or paths
+    if not arguments:
         session.run("python", "packages/ws-core/tests/wire/run.py")
     # The debug hooks of the allocator find writes past a buffer's end and uses after free.
-    session.run("python", "-m", "pytest", "-q", *session.posargs, env={"PYTHONMALLOC": "debug"})
+    session.run("python", "-m", "pytest", "-q", *arguments, env={"PYTHONMALLOC": "debug", **env})
 
 
 @nox.session
@@ -74,12 +94,21 @@ def free_threaded(session: nox.Session) -> None:
     session.run(str(FREE_THREADED / "python"), "-m", "venv", "--clear", str(folder), external=True)
     python = str(folder / "bin" / "python")
     core = build_wheels(session, "ws-core", python=python)
-    needs = ("-c", "tests/requirements.txt", "pytest", "uvloop")
-    session.run(python, "-m", "pip", "install", "-q", *core, *needs, external=True)
+    session.run(python, "-m", "pip", "install", "-q", *core, *NEEDED_WITHOUT_GIL, external=True)
     # Not PYTHON_GIL=0, which would hide a module that brings the GIL back.
     env = {"PYTHONPATH": str(Path("tests/free_threaded").resolve()), "PYTHON_GIL": None, "WIRELARK_STRESS": "5"}
-    arguments = session.posargs or ["packages/ws-core/tests"]
-    session.run(python, "-m", "pytest", "-q", *arguments, env=env, external=True)
+    session.run(python, "-m", "pytest", "-q", *(session.posargs or ["packages/ws-core/tests"]), env=env, external=True)
+
+
+@nox.session
+def proxies(session: nox.Session) -> None:
+    """ws-proxy's tests on squid, dante, haproxy, ... as well, which apt-get installs (as root, or by sudo)."""
+    if subprocess.run(["dpkg", "-s", *DEBIAN_PROXIES], capture_output=True).returncode:
+        apt_get = (*(["sudo"] if os.geteuid() else []), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq")
+        for what in (("update",), ("install", "-y", "--no-install-recommends", *DEBIAN_PROXIES)):
+            session.run(*apt_get, *what, external=True)
+    session.env["WIRELARK_PROXIES"] = "all"  # one that is missing all the same is an error
+    run_tests(session, "packages/ws-proxy")
 
 
 @nox.session
@@ -104,6 +133,20 @@ def capi(session: nox.Session) -> None:
 
 
 @nox.session
+def oldest_core(session: nox.Session) -> None:
+    """ws-autoping's wheel and tests on the oldest core that it allows, built from that core's tag."""
+    session.run("python", "tools/oldest_core.py", "ws-autoping", *session.posargs)
+
+
+@nox.session
+def netns(session: nox.Session) -> None:
+    """Pulled cables, in network namespaces: Linux, root, iproute2 (apt-get gets it)."""
+    if shutil.which("ip") is None:
+        session.run("apt-get", "install", "-y", "-qq", "iproute2", external=True)
+    run_tests(session, "tests/faults", WIRELARK_NETNS="required")
+
+
+@nox.session
 def wire(session: nox.Session) -> None:
     """The C tests of _wire, plain and under AddressSanitizer and UBSan."""
     session.run("python", "packages/ws-core/tests/wire/run.py", *session.posargs)
@@ -123,14 +166,18 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy --strict on the pure packages and the examples, against the installed stubs."""
-    install_family(session, "async-timeout", *TEST_REQUIREMENTS)
-    session.run("mypy", *[f"packages/{package}/src" for package in PACKAGES if package != "ws-types"], "examples")
+    """What type checkers say of packages, examples and stubs; `-- -k mypy` or any pytest argument narrows it."""
+    # async-timeout is Python 3.10's, whose types are looked at, whatever this Python is.
+    checkers = ("-r", "packages/ws-types/tests/requirements.txt", "async-timeout")
+    needs = ("-c", "tests/requirements.txt", "pytest", "trustme", "typing-extensions", "uvloop")
+    install_family(session, *needs, *checkers)
+    folder = "packages/ws-types/tests/static"
+    session.run("python", "-m", "pytest", "-q", "-o", "python_files=check_*.py", folder, *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside the peers: `-- rtt`, `-- busy`, `-- pipelined`, `-- feed`, `-- hooks`, `-- idle`."""
+    """Measure beside the peers: `-- rtt`, `busy`, `pipelined`, `feed`, `hooks`, `idle`, `autoping`, `proxy`, ..."""
     install_family(session, "-r", "benchmarks/requirements.txt")
     for name in session.posargs[:1] or ("rtt", "pipelined", "feed", "idle"):
         session.run("python", "-m", "benchmarks", name, *session.posargs[1:])
@@ -142,5 +189,4 @@ def wheels(session: nox.Session) -> None:
     shutil.rmtree("dist", ignore_errors=True)
     for wheel in build_wheels(session):
         Path("dist").mkdir(exist_ok=True)
-        shutil.copy(wheel, "dist")
-        session.log(f"dist/{Path(wheel).name}")
+        session.log(shutil.copy(wheel, "dist"))

@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     count = options.connections
-    _raise_descriptor_limit(count + 1000)
+    raise_descriptor_limit(count + 1000)
     report = Report("idle", {"connections": count, "size": options.size, "quick": options.quick})
     libraries = tuple(name for name in LIBRARIES if not (options.quick and name.endswith("+loop"))) + BARE
     entrants = contenders(options, libraries)
@@ -53,15 +53,15 @@ def _measure(server: Child, driver: Child, count: int, size: int) -> tuple[float
     port = server.greeting["port"]
     driver.ask(f"crowd {port} {WARM_UP}")
     driver.ask(f"crowd-echo {size}")
-    before = _private_bytes(server)
+    before = private_bytes(server)
     driver.ask(f"crowd {port} {count}", timeout_s=120)
-    upgraded = _private_bytes(server)
+    upgraded = private_bytes(server)
     driver.ask(f"crowd-echo {size}", timeout_s=120)
-    used = _private_bytes(server)
+    used = private_bytes(server)
     return (upgraded - before) / count, (used - before) / count
 
 
-def _private_bytes(server: Child) -> int:
+def private_bytes(server: Child) -> int:
     """What would be free if the process ended: Private_Clean and Private_Dirty of smaps_rollup."""
     server.ask("settle")
     total = 0
@@ -72,7 +72,7 @@ def _private_bytes(server: Child) -> int:
     return total
 
 
-def _raise_descriptor_limit(needed: int) -> None:
+def raise_descriptor_limit(needed: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise SystemExit(f"{needed} descriptors are needed and the hard limit is {hard}: use --connections")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.harness.callgrind import Counts, Workload
@@ -34,12 +32,10 @@ def run(options: argparse.Namespace) -> Report:
     entrants = contenders(options, LIBRARIES["quick" if options.quick else "full"])
     names = options.workloads.split(",") if options.workloads else QUICK if options.quick else list(WORKLOADS)
     report = Report("instructions", {"workloads": names, "quick": options.quick})
-    with Counts(keep=options.keep) as counter, ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = {
-            (name, each): pool.submit(counter.count, name, WORKLOADS[name], each) for name in names for each in entrants
-        }
-        counts = {key: job.result() for key, job in jobs.items()}
-    _table(report, names, entrants, counts)
+    jobs = [(WORKLOADS[name], each) for name in names for each in entrants]
+    with Counts(keep=options.keep) as counter:
+        counts = iter(counter.count_all(jobs))
+    _table(report, names, entrants, {(name, each): next(counts) for name in names for each in entrants})
     return report
 
 

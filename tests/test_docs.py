@@ -13,7 +13,7 @@ import ws_core
 from harness import within
 
 GUIDES = Path(__file__).parent.parent / "docs/guides"
-PAGES = ["testing.md"]
+PAGES = ["testing.md", "keepalive.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -27,6 +27,16 @@ async def test_the_code_of_a_guide_runs(page: str, loop_name: str) -> None:
     assert tests
     for test in tests:
         await within(test())
+
+
+def test_the_guide_to_keepalive_lists_its_options() -> None:
+    (extension,) = (each for each in ws_core.registered_extensions() if "enable_auto_ping" in each.options)
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \|", (GUIDES / "keepalive.md").read_text(), re.M)
+    assert [name for name, _ in rows] == list(extension.options)
+    for name, default in rows:
+        value = extension.options[name]
+        if not name.endswith(("idle_timeout", "reply_timeout")):  # their defaults depend on the side
+            assert default == (f"`{value.name}`" if hasattr(value, "name") else str(value)), name
 
 
 def test_the_guide_to_reconnecting_lists_its_options() -> None:

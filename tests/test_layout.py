@@ -79,7 +79,7 @@ LAYERS = {
     },
     "testing": {"_upgrading", "_frame", "_listener", "_transport", "client", "extension", "server", "upgrade", "url"},
     "_retry": set(),
-    "_reconnecting": {"_options", "_retry", "_transport", "client", "url"},
+    "_reconnecting": {"_listener", "_options", "_retry", "_transport", "client", "url"},
 }
 
 
@@ -271,7 +271,7 @@ def test_the_first_lines_say_what_lives_there() -> None:
             )
 
 
-@pytest.mark.parametrize(("name", "limit"), [("CONTRIBUTING.md", 150), ("noxfile.py", 150)])
+@pytest.mark.parametrize(("name", "limit"), [("CONTRIBUTING.md", 150), ("noxfile.py", 200)])
 def test_short_files(name: str, limit: int) -> None:
     assert len((ROOT / name).read_text().splitlines()) <= limit
 

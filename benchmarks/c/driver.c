@@ -5,6 +5,7 @@
  *   check ID SIZE                          one echo, compared byte by byte
  *   run ID COUNT SIZE LENGTH PID           rtt: COUNT round trips; burst: COUNT bursts of LENGTH; feed: COUNT frames
  *   crowd PORT COUNT, crowd-echo SIZE      many connections; a message on each
+ *   crowd-pong MS                          for so long, answer each PING on them: ok pongs=N
  *   crowd-close, quit */
 #define _GNU_SOURCE
 #include "meter.h"
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { IN = 17 << 20, READ = 1 << 20, CONNECTIONS = 64, CROWD = 50000, PATIENCE_MS = 20000 };
@@ -40,14 +42,17 @@ static int fail(const char *why)
     return -1;
 }
 
-static int open_socket(int port)
+/* `source`: of 127.0.0.1, 127.0.0.2, ..., since each has ports for some 28,000 connections only. */
+static int open_socket(int port, int source)
 {
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t)source)};
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0)
         return fail("socket");
-    if (connect(fd, (struct sockaddr *)&address, sizeof address)) {
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (bind(fd, (struct sockaddr *)&own, sizeof own) || connect(fd, (struct sockaddr *)&address, sizeof address)) {
         close(fd);
         return fail("connect");
     }
@@ -96,9 +101,9 @@ static int upgrade(int fd, int port, const char *path)
     return 0;
 }
 
-static int open_websocket(int port, const char *path)
+static int open_websocket(int port, int source, const char *path)
 {
-    int fd = open_socket(port);
+    int fd = open_socket(port, source);
     if (fd >= 0 && upgrade(fd, port, path)) {
         close(fd);
         return -1;
@@ -231,7 +236,7 @@ static int add(int port, const char *mode)
     struct epoll_event event = {.events = EPOLLIN};
     if (conn_count == CONNECTIONS)
         return fail("too many connections");
-    c->fd = open_websocket(port, *mode == 'f' ? "/feed" : "/echo");
+    c->fd = open_websocket(port, 0, *mode == 'f' ? "/feed" : "/echo");
     if (c->fd < 0)
         return -1;
     c->mode = *mode;
@@ -246,7 +251,7 @@ static int crowd_open(int port, int count)
     while (count-- > 0) {
         if (crowd_count == CROWD)
             return fail("too many connections");
-        crowd[crowd_count] = open_websocket(port, "/echo");
+        crowd[crowd_count] = open_websocket(port, crowd_count / 20000, "/echo");
         if (crowd[crowd_count] < 0)
             return -1;
         crowd_count++;
@@ -260,6 +265,59 @@ static int crowd_echo(size_t size)
         if (check(crowd[i], size))
             return -1;
     return 0;
+}
+
+/* A PING came in one piece: they are small, and nothing else is on its way. */
+static int crowd_answer(int fd, long *pongs)
+{
+    uint8_t data[4096], out[4096 + WS_HEADER_MAX];
+    struct ws_frame frame;
+    ssize_t n = recv(fd, data, sizeof data, MSG_DONTWAIT);
+    size_t at = 0;
+    if (n <= 0)
+        return fail("a connection of the crowd ended");
+    while (ws_get(data + at, (size_t)n - at, &frame)) {
+        at += frame.size;
+        if ((frame.first & 15) == WS_CLOSE)
+            return fail("a connection of the crowd was closed");
+        if ((frame.first & 15) != WS_PING)
+            continue;
+        size_t size = ws_put(out, WS_FIN | WS_PONG, frame.payload, frame.payload_size, 1);
+        if (send(fd, out, size, MSG_NOSIGNAL) != (ssize_t)size)
+            return fail("sending a PONG");
+        ++*pongs;
+    }
+    return at == (size_t)n ? 0 : fail("half a frame");
+}
+
+static long now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int crowd_pong(int ms)
+{
+    struct epoll_event events[256];
+    long pongs = 0, end = now_ms() + ms, left;
+    int epoll_fd = epoll_create1(EPOLL_CLOEXEC), status = 0;
+    for (int i = 0; i < crowd_count; i++) {
+        struct epoll_event event = {.events = EPOLLIN, .data.fd = crowd[i]};
+        epoll_ctl(epoll_fd, EPOLL_CTL_ADD, crowd[i], &event);
+    }
+    while (!status) {
+        left = end - now_ms();
+        int n = epoll_wait(epoll_fd, events, 256, left > 0 ? (int)left : 0);
+        if (n <= 0 && left <= 0)
+            break; /* nothing waits any more, however long the machine kept us from looking */
+        for (int i = 0; i < n && !status; i++)
+            status = crowd_answer(events[i].data.fd, &pongs);
+    }
+    close(epoll_fd);
+    if (!status)
+        printf("ok pongs=%ld\n", pongs);
+    return status;
 }
 
 static void crowd_close(void)
@@ -293,6 +351,8 @@ static int obey(char *line)
         a = crowd_open(a, b);
     else if (sscanf(line, "crowd-echo %zu", &size) == 1)
         a = crowd_echo(size);
+    else if (sscanf(line, "crowd-pong %d", &a) == 1)
+        return crowd_pong(a);
     else if (strncmp(line, "crowd-close", 11) == 0)
         crowd_close(), a = 0;
     else

@@ -1,6 +1,6 @@
 /* The C floor as a server, and the peer of every measured client: epoll, one thread.
  *
- *   /echo   every message comes back; the answers to one read leave in one send
+ *   /echo   every message comes back, a PING as PONG; the answers to one read leave in one send
  *   /feed   the text message "COUNT SIZE OPCODE" makes it push so many frames
  *
  * Connections read into one shared buffer; one that had half a frame has a
@@ -177,6 +177,8 @@ static ssize_t consume(struct conn *c, uint8_t *data, size_t size)
             free(large);
             continue;
         }
+        if ((frame.first & 15) == WS_PING)
+            frame.first = WS_FIN | WS_PONG;
         out += ws_put(shared_out + out, frame.first, frame.payload, frame.payload_size, 0);
     }
     if (out)

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WS_HEADER_MAX = 14, WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_FIN = 0x80 };
+enum { WS_HEADER_MAX = 14, WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10, WS_FIN = 0x80 };
 
 struct ws_frame {
     uint8_t first;        /* FIN, reserved bits and opcode */

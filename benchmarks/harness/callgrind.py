@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +52,11 @@ class Counts:
 
     def __exit__(self, *exc_info: object) -> None:
         self._stack.close()
+
+    def count_all(self, jobs: Sequence[tuple[Workload, Contender]]) -> list[float | None]:
+        """:meth:`count` for each of them, as many at a time as there are cores."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(lambda job: self.count(f"{job[0].role}-{job[0].mode}-{job[0].size}", *job), jobs))
 
     def count(self, name: str, work: Workload, contender: Contender) -> float | None:
         """Instructions a message, or None if this contender has no such workload. `name`: of the profile's file."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from benchmarks.harness.children import Answer, Child, Cores, Family
 from benchmarks.harness.contenders import Contender
@@ -17,9 +17,12 @@ class Clients:
         self._port = family.peer("server").greeting["port"]
         self._children = {each: family.measured("client", each.library, each.loop) for each in contenders}
 
-    def lanes(self, mode: str, size: int, length: int = 1) -> dict[Contender, Lane]:
-        """A fresh connection in `mode` for everybody who knows it."""
-        lanes = {contender: self._connect(contender, mode, size, length) for contender in self._children}
+    def lanes(
+        self, mode: str, size: int, length: int = 1, only: Container[Contender] | None = None
+    ) -> dict[Contender, Lane]:
+        """A fresh connection in `mode` for everybody who knows it, or for those of `only`."""
+        chosen = [contender for contender in self._children if only is None or contender in only]
+        lanes = {contender: self._connect(contender, mode, size, length) for contender in chosen}
         return {contender: lane for contender, lane in lanes.items() if lane is not None}
 
     def lane(self, contender: Contender, mode: str, size: int, length: int = 1) -> Lane:

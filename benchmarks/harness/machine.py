@@ -9,7 +9,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-DISTRIBUTIONS = ("wirelark-ws-core", "picows", "websockets", "aiohttp", "uvloop", "aiofastnet")
+DISTRIBUTIONS = ("wirelark-ws-core", "picows", "websockets", "aiohttp", "uvloop", "aiofastnet", "python-socks")
 
 
 def describe() -> dict[str, object]:

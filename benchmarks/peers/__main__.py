@@ -1,7 +1,9 @@
 """One contender: ``python -m benchmarks.peers client|server LIBRARY LOOP``, driven by lines on standard input.
 
-client: ``connect PORT MODE`` -> ``ok id=N``; ``run ID COUNT SIZE LENGTH PID`` -> ``ok wall= cpu= user= sys=``
+client: ``connect PORT MODE [PROXY]`` -> ``ok id=N``; ``run ID COUNT SIZE LENGTH PID`` -> ``ok wall= cpu= user= sys=``
+        ``dial PORT PROXY COUNT`` -> the same clocks (see callbacks.py)
 server: greets with ``ok port=N``
+        ``stubs COUNT``: connections without sockets, ``pongs``: how many PINGs they have answered (see stubs.py)
 both:   ``begin``, ``end`` (the meter), ``settle`` (collect garbage), ``census`` (see census.py)
 """
 
@@ -16,19 +18,32 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+from benchmarks.peers import stubs
 from benchmarks.peers.meter import Meter
 
 MODULES = {
-    "ws_core": ("callbacks", {}),
-    "picows": ("callbacks", {}),
-    "ws_core+busy20": ("callbacks", {"busy_poll_us": 20}),
-    "ws_core+busy100": ("callbacks", {"busy_poll_us": 100}),
-    "ws_core+loop": ("callbacks", {"use_aiofastnet": False}),
-    "picows+loop": ("callbacks", {"use_aiofastnet": False}),
-    "websockets": ("websockets_peer", {}),
-    "aiohttp": ("aiohttp_peer", {}),
-    "bare aiofastnet": ("bare", {}),
-    "bare loop": ("bare", {}),
+    "ws_core": "callbacks",
+    "picows": "callbacks",
+    "websockets": "websockets_peer",
+    "aiohttp": "aiohttp_peer",
+    "bare aiofastnet": "bare",
+    "bare loop": "bare",
+}
+KEEPALIVE = {"enable_auto_ping": True, "auto_ping_idle_timeout": 10, "auto_ping_reply_timeout": 10}
+PERIODICALLY = 2  # in both libraries
+# "ws_core+ping": with these options.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "busy20": {"busy_poll_us": 20},
+    "busy100": {"busy_poll_us": 100},
+    "loop": {"use_aiofastnet": False},
+    "stub": {"use_aiofastnet": False},
+    "ping": KEEPALIVE,
+    "expecting": {
+        "enable_auto_ping": True,
+        "auto_ping_strategy": PERIODICALLY,
+        "auto_ping_idle_timeout": 3,
+        "auto_ping_reply_timeout": 3,
+    },
 }
 
 
@@ -59,19 +74,24 @@ def say(text: str) -> None:
 
 
 async def main(role: str, library: str) -> None:
-    module_name, settings = MODULES[library]
-    library_peer: Any = importlib.import_module(f"benchmarks.peers.{module_name}").make(library, settings)
+    name, *variants = library.split("+")
+    settings = {option: value for variant in variants for option, value in SETTINGS[variant].items()}
+    library_peer: Any = importlib.import_module(f"benchmarks.peers.{MODULES[name]}").make(library, settings)
+    if "stub" in variants:
+        stubs.catch_servers(asyncio.get_running_loop())
     meter = Meter()
     connections: list[Any] = []
     say(f"ok port={await library_peer.serve()}" if role == "server" else "ok")
     async for name, *words in commands():
         if name == "connect":
-            connection = await library_peer.connect(int(words[0]), words[1])
+            connection = await library_peer.connect(int(words[0]), *words[1:])
             if connection is None:
                 say("ok")
             else:
                 connections.append(connection)
                 say(f"ok id={len(connections) - 1}")
+        elif name == "dial":
+            say(await library_peer.dial(int(words[0]), words[1], int(words[2])))
         elif name == "run":
             number, count, size, length = map(int, words[:4])
             meter.start()
@@ -82,6 +102,11 @@ async def main(role: str, library: str) -> None:
             say("ok")
         elif name == "end":
             say(meter.stop())
+        elif name == "stubs":
+            await stubs.open_connections(int(words[0]))
+            say("ok")
+        elif name == "pongs":
+            say(f"ok pongs={stubs.pongs()}")
         elif name == "settle":
             gc.collect()
             say("ok")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
+import os
+import ssl
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,11 +18,11 @@ class Peer:
         self._settings = settings
         self._listeners = _listeners(lib)
 
-    async def connect(self, port: int, mode: str) -> Any:
+    async def connect(self, port: int, mode: str, proxy: str = "-") -> Any:
         mode, *hooks = mode.split("/")
         path = "feed" if mode.startswith("feed") else "echo"
         transport, listener = await self._lib.ws_connect(
-            self._listeners[mode], f"ws://127.0.0.1:{port}/{path}", **self._settings
+            self._listeners[mode], f"ws://127.0.0.1:{port}/{path}", **self._settings, **_options(proxy)
         )
         if hooks:
             from benchmarks.peers.hooks import attach
@@ -26,11 +30,36 @@ class Peer:
             attach(transport, *hooks)
         return listener
 
+    async def dial(self, port: int, proxy: str, count: int) -> str:
+        """Connect `count` times, one after the other. Only connecting is on the clocks, not the end of a connection."""
+        url, options = f"ws://127.0.0.1:{port}/echo", {**self._settings, **_options(proxy)}
+        wall = cpu = 0
+        for _ in range(count):
+            wall_before, cpu_before = time.perf_counter_ns(), time.process_time_ns()
+            transport, _ = await self._lib.ws_connect(self._listeners["echo"], url, **options)
+            wall += time.perf_counter_ns() - wall_before
+            cpu += time.process_time_ns() - cpu_before
+            transport.disconnect()
+            await transport.wait_disconnected()
+        return f"ok wall={wall} cpu={cpu} user=0 sys=0"
+
     async def serve(self) -> int:
         echo = self._listeners["echo"]
         self._server = await self._lib.ws_create_server(lambda request: echo(), "127.0.0.1", 0, **self._settings)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
+
+
+def _options(proxy: str) -> dict[str, Any]:
+    """`proxy`: a URL, or "-" for none."""
+    if proxy == "-":
+        return {}
+    return {"proxy": proxy, "proxy_ssl_context": _context() if proxy.startswith("https") else None}
+
+
+@functools.cache
+def _context() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=os.environ["BENCH_CA"])
 
 
 def make(library: str, settings: dict[str, Any]) -> Peer:
@@ -125,4 +154,25 @@ def _listeners(lib: Any) -> dict[str, Callable[[], Any]]:
             if not self.left:
                 self.done.set_result(None)
 
-    return {"echo": Echo, "rtt": RTT, "burst": Burst, "feed-none": Feed, "feed-bytes": FeedBytes, "feed-str": FeedStr}
+    class FeedCustom(Feed):
+        """Pings and pongs of the user's making. The ping is sent to nobody: from the first one on, a pong is waited
+        for."""
+
+        pinged = False
+
+        def send_user_specific_ping(self, transport: Any) -> None:
+            self.pinged = True
+
+        def is_user_specific_pong(self, frame: Any) -> bool:
+            return bool(frame.payload_size == 4)
+
+    class FeedExpecting(FeedCustom):
+        """For PING_PERIODICALLY, which pings without being idle."""
+
+        async def run(self, count: int, size: int, length: int) -> None:
+            while not self.pinged:
+                await asyncio.sleep(0.01)
+            await super().run(count, size, length)
+
+    modes = {"echo": Echo, "rtt": RTT, "burst": Burst, "feed-none": Feed, "feed-bytes": FeedBytes, "feed-str": FeedStr}
+    return {**modes, "feed-custom": FeedCustom, "feed-expecting": FeedExpecting}

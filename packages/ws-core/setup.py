@@ -25,7 +25,11 @@ def module(name: str, *wire: str) -> Extension:
         extra_compile_args=[]
         if sys.platform == "win32"
         else ["-std=c11", "-O3", "-g1", "-fvisibility=hidden", "-pthread"],
-        define_macros=[("_GNU_SOURCE", "1"), *([("WS_CORE_LAYOUT", f"{LAYOUT}u")] if name == "_capi" else [])],
+        define_macros=[
+            ("_GNU_SOURCE", "1"),
+            ("WS_CORE_BUILD", "1"),
+            *([("WS_CORE_LAYOUT", f"{LAYOUT}u")] if name == "_capi" else []),
+        ],
         libraries=["bcrypt"] if sys.platform == "win32" and "entropy" in wire else [],
     )
 

@@ -53,7 +53,9 @@ async def test_a_listener_made_of_functions_echoes(net: Net, plain: ModuleType) 
     assert log == ["connected", "disconnected", "released"]
 
 
-@pytest.mark.parametrize(("text", "error"), [("raise", ValueError), ("forget", SystemError)])
+@pytest.mark.parametrize(
+    ("text", "error"), [("raise", ValueError), ("raise and say 0", ValueError), ("forget", SystemError)]
+)
 async def test_an_error_in_c_ends_the_connection(one_net: Net, plain: ModuleType, text: str, error: Any) -> None:
     server_side: list[Recorder] = []
     server = await one_net.serve(lambda request: server_side.append(Recorder()) or server_side[0])
@@ -182,6 +184,7 @@ async def test_hooks_in_c_and_python_share_a_chain(one_net: Net, plain: ModuleTy
     ("text", "error", "match"),
     [
         ("raise in hook", ValueError, "raised in a hook"),
+        ("raise and pass", ValueError, "raised in a hook"),
         ("forget in hook", SystemError, "on_frame returned -1 without setting an exception"),
         ("no frame", SystemError, "WS_HOOK_REPLACE and gave no frame"),
         ("no verdict", SystemError, "on_frame returned 7"),
@@ -360,6 +363,8 @@ def test_structs_say_how_large_they_are(sender: ModuleType, of_hook: bool) -> No
         sender.with_struct_size(of_hook, True, 64)
     with pytest.raises(ValueError, match="at least"):
         sender.with_struct_size(of_hook, False, -1)
+    with pytest.raises(ValueError, match="must be sizeof"):
+        sender.with_struct_size(of_hook, False, 1 << 30)  # never set: what is there is nobody's memory
 
 
 def test_types_and_versions(sender: ModuleType) -> None:

@@ -14,6 +14,7 @@ from strangers import HERE, copied, install
 
 ROOT = HERE.parent.parent
 GUIDE = ROOT / "docs/guides/write-an-extension.md"
+SOURCES = {".py", ".pyx", ".c", ".toml"}
 
 # In a fresh Python: installed extensions are found by their entry points.
 RUN = """
@@ -75,3 +76,11 @@ def test_the_guide_shows_the_files_as_they_are() -> None:
     assert len(shown) == len({name for name, _ in shown}) >= 7
     for name, text in shown:
         assert text == (ROOT / name).read_text(), f"{GUIDE.name} shows another {name}"
+
+
+def test_every_project_of_the_guide_is_shown_whole() -> None:
+    """What a reader copies from the page has to build: no file of a project that it begins to show is left out."""
+    shown = {Path(name) for name in re.findall(r"^`((?:examples|tests)/[^`]+)`:\n\n```", GUIDE.read_text(), re.M)}
+    for folder in {path.parent for path in shown}:
+        there = {path.relative_to(ROOT) for path in (ROOT / folder).iterdir() if path.suffix in SOURCES}
+        assert there <= shown

@@ -123,3 +123,11 @@ def test_a_core_of_another_layout_refuses_old_modules(built: Callable[[str], Pat
 def test_a_module_that_uses_the_c_api_alone_does_not_depend_on_the_layout(built: Callable[[str], Path]) -> None:
     change = "import ws_core._capi; ws_core._capi.layout ^= 1"
     assert after(change, "capi_cython_hook", built("cython_hook")) == "imported"
+
+
+def test_the_check_cannot_be_gone_past(tmp_path: Path) -> None:
+    """cimport from the module that has a class: the layout would be compiled in, and nobody would ask for it."""
+    source = copied(HERE / "cython_listener", tmp_path)
+    (source / "capi_cython_listener.pyx").write_text("from ws_core._listener cimport WSListener\n")
+    with pytest.raises(AssertionError, match="cimport WSFrame, WSListener and WSTransport from ws_core"):
+        compile_only(source, tmp_path / "site")

@@ -6,6 +6,7 @@ import asyncio
 import re
 from pathlib import Path
 
+import pytest
 from example import output_of
 
 from harness import Net, RawPeer, certificate_authority
@@ -66,6 +67,15 @@ async def test_proxy(one_net: Net) -> None:
     lines = await output_of("proxy.py", "--proxy", f"http://127.0.0.1:{proxy_port}", "--port", port)
     assert lines == [f"connected to ws://127.0.0.1:{port}/", "echo: hello", "echo: proxy"]
     assert len(requests) == 1
+
+
+async def test_proxy_of_the_system(one_net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = await one_net.serve()
+    for name in ("http_proxy", "no_proxy", "ws_proxy", "WS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", f"127.0.0.1:{await one_net.raw_server(tunnel)}")
+    lines = await output_of("proxy.py", "--proxy", "system", "--host", "localhost", "--port", one_net.port(server))
+    assert lines[1:] == ["echo: hello", "echo: proxy"]
 
 
 async def test_proxy_that_refuses(one_net: Net) -> None:

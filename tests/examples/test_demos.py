@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from example import output_of
+from example import output_of, run_example
+
+from harness import Net
 
 
 async def test_demo() -> None:
@@ -23,6 +25,23 @@ async def test_async_iteration() -> None:
     assert match
     # All 200 are under way at once; the limit of 16 may be passed by what stands in one read, 256 KiB.
     assert int(match[1]) <= 16 + 17
+
+
+async def test_fastest_endpoint() -> None:
+    measured, first, left, measured_again, second = await output_of("fastest_endpoint.py")
+    assert re.fullmatch(r"A \d+ ms, B \d+ ms, C \d+ ms", measured)
+    assert first == "connected to B"
+    assert re.fullmatch(r"too slow: smoothed \d+ ms, last \d+ ms", left)
+    assert re.fullmatch(r"A \d+ ms, B \d+ ms, C \d+ ms", measured_again)
+    assert second == "connected to A"
+
+
+async def test_fastest_endpoint_of_others(one_net: Net) -> None:
+    server = await one_net.serve()
+    async with run_example("fastest_endpoint.py", one_net.url(server), "ws://127.0.0.1:1/") as example:
+        assert re.fullmatch(rf"{re.escape(one_net.url(server))} \d+ ms", await example.line())
+        assert (await example.line()).startswith("connected: <WSTransport client open ")
+        assert await example.interrupt() == []
 
 
 async def test_fragmented_messages() -> None:

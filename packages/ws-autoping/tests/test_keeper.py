@@ -1,14 +1,14 @@
-"""Keepalive over real sockets, with timeouts of some 10 ms. What must not happen is waited for with longer ones."""
+"""Keepalive over real sockets. Time is not waited for: the clock is put forward (tests/lib/jumps.py)."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
 
 from harness import Net, RawPeer, Recorder, client_frame, frame_bytes, until, within
+from jumps import Jumps
 from ws_core import (
     WSAutoPingStrategy,
     WSCloseCode,
@@ -24,14 +24,11 @@ PING = 0x89
 PONG = 0x8A
 CLOSE = 0x88
 
-# Short, but with a reply timeout that a busy test machine keeps.
+KEEPALIVE = {"enable_auto_ping": True, "auto_ping_idle_timeout": 100.0, "auto_ping_reply_timeout": 50.0}
+IDLE_S = 101.0
+REPLY_S = 51.0
+# Two tests let real time pass: over all, this works without a clock of its own.
 QUICK = {"enable_auto_ping": True, "auto_ping_idle_timeout": 0.03, "auto_ping_reply_timeout": 0.03}
-PATIENT = {"enable_auto_ping": True, "auto_ping_idle_timeout": 5.0, "auto_ping_reply_timeout": 5.0}
-
-
-def slow_to_judge(idle_s: float = 0.02) -> dict[str, Any]:
-    """Pings come soon. That the reply timeout is as short does not hurt a peer that answers at once."""
-    return {"enable_auto_ping": True, "auto_ping_idle_timeout": idle_s, "auto_ping_reply_timeout": idle_s}
 
 
 async def raw_client(net: Net, factory: Any = None, **options: Any) -> tuple[RawPeer, Recorder]:
@@ -47,30 +44,42 @@ async def raw_client(net: Net, factory: Any = None, **options: Any) -> tuple[Raw
     return peer, made[0]
 
 
-async def test_a_peer_that_answers_is_kept(net: Net) -> None:
+async def test_a_peer_that_answers_is_kept(net: Net, clock: Jumps) -> None:
     server = await net.serve(lambda request: Recorder(), enable_auto_pong=True)
-    transport, listener = await net.connect(server, **slow_to_judge(0.2))
-    await until(lambda: transport.stats.frames_in >= 3)
+    transport, listener = await net.connect(server, **KEEPALIVE)
+    for count in range(1, 4):
+        clock.jump(IDLE_S)
+        await until(lambda count=count: transport.stats.frames_in == count)
     assert not transport.is_disconnected
     assert listener.frames == []  # the pongs were for auto-ping
 
 
-async def test_a_silent_peer_gets_close_and_the_end(net: Net) -> None:
-    peer, listener = await raw_client(net, **QUICK)
+async def test_a_silent_peer_gets_close_and_the_end(net: Net, clock: Jumps) -> None:
+    peer, listener = await raw_client(net, **KEEPALIVE)
+    clock.jump(IDLE_S)
     first, payload = await peer.frame()
     assert first == PING
     assert len(payload) == 12
+    clock.jump(REPLY_S)
     first, payload = await peer.frame()
     assert first == CLOSE
     assert payload[:2] == WSCloseCode.GOING_AWAY.to_bytes(2, "big")
     peer.close()
     await listener.event("disconnected")
     assert listener.transport.disconnect_reason.kind is WSDisconnectKind.TIMEOUT
-    assert "0.03 seconds" in listener.transport.disconnect_reason.message
+    assert "50 seconds" in listener.transport.disconnect_reason.message
     assert listener.events == ["connected", "disconnected"]
 
 
-async def test_a_client_gives_up_on_a_silent_server(net: Net) -> None:
+async def test_in_real_time(net: Net) -> None:
+    peer, listener = await raw_client(net, **QUICK)
+    assert (await peer.frame())[0] == PING
+    assert (await peer.frame())[0] == CLOSE
+    peer.close()
+    await listener.event("disconnected")
+
+
+async def test_a_client_gives_up_on_a_silent_server(net: Net, clock: Jumps) -> None:
     seen: list[tuple[int, bytes]] = []
 
     async def handler(peer: RawPeer) -> None:
@@ -80,74 +89,64 @@ async def test_a_client_gives_up_on_a_silent_server(net: Net) -> None:
         peer.close()
 
     port = await net.raw_server(handler)
-    transport, listener = await net.connect(port, **QUICK)
+    transport, listener = await net.connect(port, **KEEPALIVE)
+    clock.jump(IDLE_S)
+    await until(lambda: seen)
+    clock.jump(REPLY_S)
     await listener.event("disconnected")
     assert [first for first, _ in seen] == [PING, CLOSE]
     await within(transport.wait_disconnected())  # the peer's fault is not raised
     assert transport.disconnect_reason.kind is WSDisconnectKind.TIMEOUT
 
 
-async def test_nothing_on_the_wire_unless_asked(plain_net: Net) -> None:
-    peer, listener = await raw_client(plain_net, auto_ping_idle_timeout=0.01, auto_ping_reply_timeout=0.01)
-    await asyncio.sleep(0.1)
+async def test_nothing_on_the_wire_unless_asked(plain_net: Net, clock: Jumps) -> None:
+    peer, listener = await raw_client(plain_net, auto_ping_idle_timeout=10, auto_ping_reply_timeout=10)
+    clock.jump(IDLE_S)
     listener.transport.send(WSMsgType.TEXT, b"first")
     assert await peer.frame() == (0x81, b"first")
 
 
-async def test_half_a_frame_is_life(plain_net: Net) -> None:
+async def test_half_a_frame_is_life(net: Net, clock: Jumps) -> None:
     """Not one whole frame comes, for many times the idle and the reply timeout together."""
-    peer, listener = await raw_client(
-        plain_net, enable_auto_ping=True, auto_ping_idle_timeout=0.3, auto_ping_reply_timeout=0.3
-    )
+    peer, listener = await raw_client(net, **KEEPALIVE)
     frame = client_frame(WSMsgType.BINARY, b"x" * 100)
     for at in range(len(frame) - 1):
+        before = listener.transport.stats.last_data_time
         await peer.send(frame[at : at + 1])
-        await asyncio.sleep(0.01)
+        await until(lambda before=before: listener.transport.stats.last_data_time > before)
+        clock.jump(60)
     await peer.send(frame[-1:])
     assert (await listener.frame()).payload_size == 100
     assert listener.transport.stats.frames_out == 0  # no ping was needed
 
 
-async def test_periodic_pings_beside_data(plain_net: Net) -> None:
+async def test_periodic_pings_beside_data(plain_net: Net, clock: Jumps) -> None:
     server = await plain_net.serve()
-    transport, _ = await plain_net.connect(
-        server, **slow_to_judge(0.2), auto_ping_strategy=WSAutoPingStrategy.PING_PERIODICALLY
-    )
-    sent = 0
-    while transport.stats.frames_out - sent < 3:
+    transport, _ = await plain_net.connect(server, **KEEPALIVE, auto_ping_strategy=WSAutoPingStrategy.PING_PERIODICALLY)
+    for count in range(1, 4):
         transport.send(WSMsgType.TEXT, b"busy")
-        sent += 1
-        await asyncio.sleep(0.01)
+        await until(lambda count=count: transport.stats.frames_in == 2 * count - 1)
+        clock.jump(IDLE_S)
+        await until(lambda count=count: transport.stats.frames_in == 2 * count)
     assert not transport.is_disconnected
 
 
-async def test_a_ping_every_idle_seconds(plain_net: Net) -> None:
-    """Not every idle and reply seconds."""
-    peer, _ = await raw_client(plain_net, **slow_to_judge(0.25), auto_ping_strategy=2)
-    times = []
-    for _ in range(4):
-        first, payload = await peer.frame()
-        times.append(time.monotonic())
-        assert first == PING
-        await asyncio.sleep(0.1)  # answers take their time
-        await peer.send(client_frame(WSMsgType.PONG, payload))
-    assert (times[-1] - times[0]) / 3 == pytest.approx(0.25, abs=0.06)
-
-
-async def test_paused_reading_is_no_death(plain_net: Net) -> None:
+async def test_paused_reading_is_no_death(plain_net: Net, clock: Jumps) -> None:
     server = await plain_net.serve()
-    transport, _ = await plain_net.connect(server, **QUICK)
+    transport, _ = await plain_net.connect(server, **KEEPALIVE)
     transport.underlying_transport.pause_reading()
-    await asyncio.sleep(0.3)
+    for _ in range(10):
+        clock.jump(IDLE_S)
+        await asyncio.sleep(0.002)  # for the last look before a verdict
     transport.underlying_transport.resume_reading()
     assert not transport.is_disconnected
     transport.send(WSMsgType.TEXT, b"still here")
     await until(lambda: transport.stats.frames_in)
 
 
-async def test_a_blocked_loop_does_not_kill_the_living(plain_net: Net) -> None:
+async def test_a_blocked_loop_does_not_kill_the_living(plain_net: Net, clock: Jumps) -> None:
     """The answer comes while the program is busy with something else for far longer than the reply timeout."""
-    process_answers = asyncio.Event()
+    answered = asyncio.Event()
 
     async def handler(peer: RawPeer) -> None:
         await plain_net.accept_upgrade(peer)
@@ -155,53 +154,66 @@ async def test_a_blocked_loop_does_not_kill_the_living(plain_net: Net) -> None:
             first, payload = await peer.frame()
             if first == PING and not peer.writer.is_closing():
                 await peer.send(frame_bytes(WSMsgType.PONG, payload))
-                process_answers.set()
+                answered.set()
 
     port = await plain_net.raw_server(handler)
-    transport, _ = await plain_net.connect(port, **QUICK)
+    transport, _ = await plain_net.connect(port, **KEEPALIVE)
     for _ in range(5):
-        process_answers.clear()
-        await within(process_answers.wait())  # the answer is written, and not yet read by us
-        time.sleep(0.1)
-        await asyncio.sleep(0)
+        answered.clear()
+        clock.jump(IDLE_S)
+        await within(answered.wait())  # the answer is written, and not yet read by us
+        clock.jump(1000)
+        await until(lambda: transport.stats.frames_in == transport.stats.frames_out)
     assert not transport.is_disconnected
 
 
-async def test_a_peer_that_takes_a_backlog_is_alive(plain_net: Net) -> None:
+async def test_a_peer_that_takes_a_backlog_is_alive(plain_net: Net, clock: Jumps) -> None:
     """The ping waits behind a large message that the peer reads slowly, and says nothing meanwhile."""
-    peer, listener = await raw_client(
-        plain_net, enable_auto_ping=True, auto_ping_idle_timeout=0.25, auto_ping_reply_timeout=0.25
-    )
+    peer, listener = await raw_client(plain_net, **KEEPALIVE)
     size = 24 * 1024 * 1024
-    listener.transport.send(WSMsgType.BINARY, bytes(size))
-    assert listener.transport.write_backlog_size
+    transport = listener.transport
+    transport.send(WSMsgType.BINARY, bytes(size))
+    clock.jump(1)  # the keeper has not looked yet: the backlog of now is what it will compare with
     left = size + 10
+    pinged = 0
     while left:
-        left -= len(await within(peer.reader.readexactly(min(left, 256 * 1024))))
-        await asyncio.sleep(0.01)
+        before = transport.write_backlog_size
+        left -= len(await within(peer.reader.readexactly(min(left, 4 * 1024 * 1024))))
+        await until(lambda before=before: not before or transport.write_backlog_size < before)
+        clock.jump(40)
+        pinged = max(pinged, transport.stats.frames_out - 1)
+    assert pinged  # behind the message
     first, payload = await peer.frame()
     assert first == PING
     await peer.send(client_frame(WSMsgType.PONG, payload))
-    assert not listener.transport.is_disconnected
+    await until(lambda: transport.stats.frames_in)
+    assert not transport.is_disconnected
 
 
-async def test_a_peer_that_takes_nothing_is_gone(plain_net: Net) -> None:
+async def test_a_peer_that_takes_nothing_is_gone(net: Net, clock: Jumps, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pulled cable: neither CLOSE nor backlog leave, and still the end comes."""
-    peer, listener = await raw_client(plain_net, **QUICK)
+    monkeypatch.setattr("ws_core._linger.PATIENCE_S", 0.05)  # two seconds; tests/faults has them
+    peer, listener = await raw_client(net, **KEEPALIVE)
     peer.writer.transport.pause_reading()
     listener.transport.send(WSMsgType.BINARY, bytes(24 * 1024 * 1024))
-    start = time.monotonic()
+    clock.jump(IDLE_S)
+    clock.jump(REPLY_S)
+    clock.jump(IDLE_S)  # what the kernels took at first was a backlog that moved
+    await asyncio.sleep(0)
+    clock.jump(REPLY_S)
     await listener.event("disconnected")
-    assert time.monotonic() - start < 6
     assert listener.transport.disconnect_reason.kind is WSDisconnectKind.TIMEOUT
 
 
-async def test_a_pong_without_our_payload_is_life_and_reaches_the_listener(plain_net: Net) -> None:
-    peer, listener = await raw_client(plain_net, **slow_to_judge(0.3))
+async def test_a_pong_without_our_payload_is_life_and_reaches_the_listener(plain_net: Net, clock: Jumps) -> None:
+    peer, listener = await raw_client(plain_net, **KEEPALIVE)
+    clock.jump(IDLE_S)
     assert (await peer.frame())[0] == PING
     await peer.send(client_frame(WSMsgType.PONG, b""))
     frame = await listener.frame()
     assert frame.msg_type is WSMsgType.PONG
+    clock.jump(REPLY_S)
+    clock.jump(IDLE_S)
     assert (await peer.frame())[0] == PING
     assert not listener.transport.is_disconnected
 
@@ -221,12 +233,13 @@ class TextPings(Recorder):
         return bool(frame.get_payload_as_memoryview() == b"pong")
 
 
-async def test_pings_of_the_users_making(plain_net: Net) -> None:
-    peer, listener = await raw_client(plain_net, TextPings, **slow_to_judge(0.3))
+async def test_pings_of_the_users_making(plain_net: Net, clock: Jumps) -> None:
+    peer, listener = await raw_client(plain_net, TextPings, **KEEPALIVE)
     await peer.send(client_frame(WSMsgType.TEXT, b"hello"))
     await listener.frame()
     assert listener.asked == 0  # no pong was expected
     for count in range(1, 4):
+        clock.jump(IDLE_S)
         assert await peer.frame() == (0x81, b"ping")
         await peer.send(client_frame(WSMsgType.TEXT, b"pong") + client_frame(WSMsgType.TEXT, b"data"))
         await until(lambda count=count: len(listener.frames) == count + 1)
@@ -234,14 +247,16 @@ async def test_pings_of_the_users_making(plain_net: Net) -> None:
     assert [frame.get_payload_as_bytes() for frame in listener.frames] == [b"hello"] + 3 * [b"data"]
 
 
-async def test_an_unanswered_ping_of_the_users_making(net: Net) -> None:
-    peer, _ = await raw_client(net, TextPings, **QUICK)
+async def test_an_unanswered_ping_of_the_users_making(net: Net, clock: Jumps) -> None:
+    peer, _ = await raw_client(net, TextPings, **KEEPALIVE)
+    clock.jump(IDLE_S)
     assert await peer.frame() == (0x81, b"ping")
+    clock.jump(REPLY_S)
     first, payload = await peer.frame()
     assert (first, payload[:2]) == (CLOSE, WSCloseCode.GOING_AWAY.to_bytes(2, "big"))
 
 
-async def test_a_pong_is_recognised_in_on_ws_frame(plain_net: Net) -> None:
+async def test_a_pong_is_recognised_in_on_ws_frame(plain_net: Net, clock: Jumps) -> None:
     class Notifies(TextPings):
         def is_user_specific_pong(self, frame: WSFrame) -> bool:
             super().is_user_specific_pong(frame)
@@ -253,27 +268,31 @@ async def test_a_pong_is_recognised_in_on_ws_frame(plain_net: Net) -> None:
                 transport.notify_user_specific_pong_received()  # once too often does no harm
             super().on_ws_frame(transport, frame)
 
-    peer, listener = await raw_client(plain_net, Notifies, **slow_to_judge(0.3))
-    for _ in range(3):
+    peer, listener = await raw_client(plain_net, Notifies, **KEEPALIVE)
+    for count in range(1, 4):
+        clock.jump(IDLE_S)
         assert await peer.frame() == (0x81, b"ping")
         await peer.send(client_frame(WSMsgType.TEXT, b"pong"))
-    await until(lambda: len(listener.frames) == 3)
+        await until(lambda count=count: len(listener.frames) == count)
     await peer.send(client_frame(WSMsgType.TEXT, b"data"))
     await until(lambda: len(listener.frames) == 4)
     assert listener.asked == 3
 
 
-async def test_only_the_ping_is_the_users(plain_net: Net) -> None:
+async def test_only_the_ping_is_the_users(plain_net: Net, clock: Jumps) -> None:
     """Then any PONG answers it, and other frames are not shown to is_user_specific_pong."""
 
     class OwnPing(Recorder):
         def send_user_specific_ping(self, transport: WSTransport) -> None:
             transport.send_ping(b"mine")
 
-    peer, listener = await raw_client(plain_net, OwnPing, **slow_to_judge(0.3))
+    peer, listener = await raw_client(plain_net, OwnPing, **KEEPALIVE)
+    clock.jump(IDLE_S)
     assert await peer.frame() == (PING, b"mine")
     await peer.send(client_frame(WSMsgType.TEXT, b"data") + client_frame(WSMsgType.PONG, b"other"))
     await listener.frame()
+    await until(lambda: listener.transport.stats.frames_in == 2)
+    clock.jump(IDLE_S)
     assert await peer.frame() == (PING, b"mine")
     assert len(listener.frames) == 1
 
@@ -309,13 +328,14 @@ async def test_a_ping_that_raises_is_raised_again_on_a_client(plain_net: Net) ->
         await within(transport.wait_disconnected())
 
 
-async def test_is_user_specific_pong_that_raises(plain_net: Net) -> None:
+async def test_is_user_specific_pong_that_raises(plain_net: Net, clock: Jumps) -> None:
     class RaisesOnPong(WSListener):
         def is_user_specific_pong(self, frame: WSFrame) -> bool:
             raise ZeroDivisionError("the pong")
 
     server = await plain_net.serve()
-    transport, _ = await plain_net.connect(server, RaisesOnPong, **slow_to_judge(0.2))
+    transport, _ = await plain_net.connect(server, RaisesOnPong, **KEEPALIVE)
+    clock.jump(IDLE_S)
     with pytest.raises(ZeroDivisionError, match="the pong"):
         await within(transport.wait_disconnected())
 
@@ -337,8 +357,8 @@ async def test_nothing_is_left_of_a_dead_connection(plain_net: Net) -> None:
     """State of one does not leak into the next, and the loop's timer goes with the last."""
     server = await plain_net.serve()
     for _ in range(3):
-        transport, listener = await plain_net.connect(server, **PATIENT)
-        other, _ = await plain_net.connect(server, **PATIENT)
+        transport, listener = await plain_net.connect(server, **KEEPALIVE)
+        other, _ = await plain_net.connect(server, **KEEPALIVE)
         transport.disconnect()
         await listener.event("disconnected")
         other.disconnect(graceful=False)
@@ -350,9 +370,9 @@ async def test_nothing_is_left_of_a_dead_connection(plain_net: Net) -> None:
 async def test_many_connections_one_timer() -> None:
     loop = asyncio.get_running_loop()
     net = Net(tls=False, fast=True)
-    server = await net.serve(**PATIENT)
+    server = await net.serve(**KEEPALIVE)
     tasks = len(asyncio.all_tasks())
-    transports = [(await net.connect(server, **PATIENT))[0] for _ in range(50)]
+    transports = [(await net.connect(server, **KEEPALIVE))[0] for _ in range(50)]
     timers = [timer for timer in loop._scheduled if not timer.cancelled() and "Scheduler" in repr(timer)]
     assert len(timers) == 1
     assert len(asyncio.all_tasks()) <= tasks
@@ -360,16 +380,17 @@ async def test_many_connections_one_timer() -> None:
     await net.aclose()
 
 
-async def test_without_the_harness(plain_net: Net) -> None:
+async def test_without_the_harness(plain_net: Net, clock: Jumps) -> None:
     """The guide's example, as a user types it."""
     server = await plain_net.serve(enable_auto_ping=True)
     transport, _ = await ws_connect(
         Recorder,
         plain_net.url(server),
         enable_auto_ping=True,
-        auto_ping_idle_timeout=0.1,
-        auto_ping_reply_timeout=0.1,
+        auto_ping_idle_timeout=2,
+        auto_ping_reply_timeout=1,
     )
-    await until(lambda: transport.stats.frames_in >= 2)
+    clock.jump(2.1)
+    await until(lambda: transport.stats.frames_in)
     transport.disconnect()
     await within(transport.wait_disconnected())

@@ -8,6 +8,7 @@ import math
 import pytest
 
 from harness import Net, RawPeer, frame_bytes, until, within
+from jumps import Jumps
 from ws_autoping import RTTStats, measure_roundtrip_time, rtt_stats
 from ws_core import WSFrame, WSListener, WSMsgType, WSTransport
 
@@ -24,16 +25,19 @@ async def test_rounds(net: Net) -> None:
     assert listener.frames == []
 
 
-async def test_many_callers_beside_auto_ping(net: Net) -> None:
+async def test_many_callers_beside_auto_ping(net: Net, clock: Jumps) -> None:
     server = await net.serve()
     transport, _ = await net.connect(
         server,
         enable_auto_ping=True,
-        auto_ping_idle_timeout=0.2,
-        auto_ping_reply_timeout=0.2,
+        auto_ping_idle_timeout=100,
+        auto_ping_reply_timeout=50,
         auto_ping_strategy=2,
     )
-    results = await within(asyncio.gather(*(measure_roundtrip_time(transport, n) for n in range(1, 21))))
+    callers = asyncio.gather(*(measure_roundtrip_time(transport, n) for n in range(1, 21)))
+    await until(lambda: transport.stats.frames_out >= 20)
+    clock.jump(101)
+    results = await within(callers)
     assert [len(times) for times in results] == list(range(1, 21))
     await until(lambda: rtt_stats(transport).count > 210)  # auto-ping's own
     assert not transport.is_disconnected
@@ -129,24 +133,26 @@ async def test_wrong_rounds(rounds: object) -> None:
     await net.aclose()
 
 
-async def test_stats_of_auto_pings(net: Net) -> None:
+async def test_stats_of_auto_pings(net: Net, clock: Jumps) -> None:
     server = await net.serve()
     transport, _ = await net.connect(
-        server, enable_auto_ping=True, auto_ping_idle_timeout=0.2, auto_ping_reply_timeout=0.2
+        server, enable_auto_ping=True, auto_ping_idle_timeout=100, auto_ping_reply_timeout=50
     )
     stats = rtt_stats(transport)
     assert isinstance(stats, RTTStats)
     assert stats.count == 0
     assert math.isnan(stats.smoothed)
-    await until(lambda: rtt_stats(transport).count >= 2)
+    for count in (1, 2):
+        clock.jump(101)
+        await until(lambda count=count: rtt_stats(transport).count == count)
     stats = rtt_stats(transport)
-    assert 0 < stats.min <= stats.p50 <= stats.p99 < 0.2
+    assert 0 < stats.min <= stats.p50 <= stats.p99 < 50
     transport.disconnect()
     await within(transport.wait_disconnected())
     assert rtt_stats(transport).count >= 2  # also after the end
 
 
-async def test_stats_of_pings_of_the_users_making(plain_net: Net) -> None:
+async def test_stats_of_pings_of_the_users_making(plain_net: Net, clock: Jumps) -> None:
     class TextPings(WSListener):
         def send_user_specific_ping(self, transport: WSTransport) -> None:
             transport.send(WSMsgType.TEXT, b"ping")
@@ -156,7 +162,9 @@ async def test_stats_of_pings_of_the_users_making(plain_net: Net) -> None:
 
     server = await plain_net.serve()
     transport, _ = await plain_net.connect(
-        server, TextPings, enable_auto_ping=True, auto_ping_idle_timeout=0.2, auto_ping_reply_timeout=0.2
+        server, TextPings, enable_auto_ping=True, auto_ping_idle_timeout=100, auto_ping_reply_timeout=50
     )
-    await until(lambda: rtt_stats(transport).count >= 2)
-    assert 0 < rtt_stats(transport).last < 0.2
+    for count in (1, 2):
+        clock.jump(101)
+        await until(lambda count=count: rtt_stats(transport).count == count)
+    assert 0 < rtt_stats(transport).last < 50

@@ -26,6 +26,24 @@ def test_the_first_sample() -> None:
     assert (stats.smoothed, stats.jitter) == (0.2, 0.1)  # RFC 6298 (2.2)
 
 
+def test_a_vector_of_rfc_6298_by_hand() -> None:
+    """Section 2 with pencil and paper; every figure is exact in binary."""
+    record = RTTRecord()
+    for sample, smoothed, jitter in [
+        (100.0, 100.0, 50.0),  # R, R/2
+        (120.0, 102.5, 42.5),  # 3/4 of 50 + 1/4 of |100 - 120|; 7/8 of 100 + 1/8 of 120
+        (80.0, 99.6875, 37.5),  # 3/4 of 42.5 + 1/4 of |102.5 - 80|; 7/8 of 102.5 + 1/8 of 80
+        (200.0, 112.2265625, 53.203125),  # 3/4 of 37.5 + 1/4 of |99.6875 - 200|; 7/8 of 99.6875 + 1/8 of 200
+    ]:
+        record.add(sample)
+        assert (record.stats().smoothed, record.stats().jitter) == (smoothed, jitter)
+    stats = record.stats()
+    assert (stats.count, stats.last, stats.min, stats.mean) == (4, 200.0, 80.0, 125.0)
+    # The second of four, and the fourth: to 2 %.
+    assert stats.p50 == pytest.approx(100, rel=0.02)
+    assert stats.p99 == pytest.approx(200, rel=0.02)
+
+
 def test_smoothing_of_rfc_6298() -> None:
     record = RTTRecord()
     samples = [0.1, 0.3, 0.05, 0.05, 1.0]

@@ -41,7 +41,7 @@ async def test_everybody_is_woken_once_and_never_early(loop_name: str) -> None:
     for sleeper, when in sleepers:
         assert len(sleeper.woken) == 1
         assert sleeper.woken[0] >= when
-    # Twenty-one distinct times and batches of 500; some timers are a little early.
+    # Twenty-one distinct times and batches of 100; some timers are a little early.
     assert scheduler.fired < 100
 
 

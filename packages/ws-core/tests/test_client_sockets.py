@@ -14,7 +14,7 @@ import pytest
 
 import ws_core
 from harness import Net, Recorder, certificate_authority, server_ssl_context, until, within
-from ws_core import WSListener, WSMsgType, WSParsedURL, WSTransport
+from ws_core import Extension, WSListener, WSMsgType, WSParsedURL, WSTransport
 
 
 def no_listener() -> WSListener:
@@ -299,6 +299,47 @@ async def test_tls_contexts_with_callbacks(plain_net: Net, tmp_path: Path, monke
     with pytest.raises(ssl.SSLCertVerificationError):  # the default context knows no test certificates
         await plain_net.connect(url, no_listener, ssl_context=None)
     assert keys.exists()
+
+
+class TLSWay(Extension):
+    """Makes the TLS of a connection itself, as proxies do."""
+
+    name = "tls-way"
+    options = {"way_context": None}
+
+    async def open_connection(self, endpoint: WSParsedURL, options: dict[str, Any]) -> asyncio.Transport:
+        connector, protocol = options["connector"], asyncio.Protocol()
+        transport = await connector.open_transport(protocol, endpoint)
+        try:
+            context = options["way_context"] or ssl.create_default_context()
+            secured: asyncio.Transport = await connector.start_tls(transport, protocol, context, "localhost")
+        except BaseException:
+            transport.abort()
+            raise
+        secured.pause_reading()
+        return secured
+
+
+async def test_tls_contexts_with_callbacks_of_an_extension(
+    plain_net: Net, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same holds for TLS that an extension starts, by a context among its options or by the default one."""
+    server = await plain_net.serve(ssl=server_ssl_context(), use_aiofastnet=False)
+    context = ssl.create_default_context()
+    certificate_authority().configure_trust(context)
+    url = f"ws://127.0.0.1:{plain_net.port(server)}/"
+    for keys in (None, tmp_path / "keys"):
+        if keys is not None:
+            context.keylog_filename = str(keys)
+        transport, listener = await plain_net.connect(url, extensions=[TLSWay()], way_context=context)
+        await echoes(transport, listener)
+    assert "SECRET" in (tmp_path / "keys").read_text()
+
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "others"))
+    explicit = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without callbacks: it says nothing of the extension's
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await plain_net.connect(url, no_listener, extensions=[TLSWay()], ssl_context=explicit)
+    assert (tmp_path / "others").exists()
 
 
 async def test_no_delay(net: Net) -> None:

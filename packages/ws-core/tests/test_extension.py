@@ -172,6 +172,8 @@ async def test_extensions_of_one_connection(plain_net: Net) -> None:
     [
         ({"proxy": "http://127.0.0.1:1"}, "wirelark-ws-proxy"),
         ({"enable_auto_ping": True, "auto_ping_idle_timeout": 1}, "wirelark-ws-autoping"),
+        ({"rtt_threshold": 1}, "wirelark-ws-autoping"),
+        ({"stall_timeout": 1}, "wirelark-ws-autoping"),
     ],
 )
 async def test_known_options_that_nobody_owns(options: dict[str, Any], distribution: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness import Net, RawPeer, client_frame, frame_bytes
+from harness import Net, RawPeer, client_frame, frame_bytes, within
 from ws_core import (
     TransportHook,
     WSCloseCode,
@@ -252,3 +252,95 @@ async def test_replace(plain_net: Net) -> None:
         frame.replace(msg_type=7)
     assert bytes(frame) == b"one"
     assert frame_bytes(1, b"one")[2:] == bytes(frame)
+
+
+async def test_the_payload_that_is_checked_is_the_payload_that_is_sent(plain_net: Net) -> None:
+    """A property may answer differently each time: what was no bytes object was once read as one."""
+    answers: list[Any] = [b"first"]
+
+    class Changing(WSMessage):
+        @property
+        def payload(self) -> Any:  # type: ignore[override]
+            return answers.pop(0) if answers else 12345
+
+    class Sending(TransportHook):
+        def on_send(self, transport: WSTransport, message: WSMessage) -> WSMessage:
+            return Changing(message.msg_type, b"")
+
+    listener, peer = await plain_net.server_and_peer()
+    listener.transport.add_hook(Sending())
+    listener.transport.send(WSMsgType.TEXT, "x")
+    assert await peer.frame() == (0x81, b"first")
+
+
+@pytest.mark.parametrize(
+    ("opcodes", "error"),
+    [
+        (WSMsgType.TEXT, TypeError),  # the comma was forgotten
+        (None, TypeError),
+        ((-1,), ValueError),
+        ((17,), ValueError),
+        ((2**70,), ValueError),
+        ((1.0,), ValueError),
+        (("1",), ValueError),
+    ],
+)
+async def test_opcodes_that_are_none(one_net: Net, opcodes: Any, error: Any) -> None:
+    """17 is not TEXT with another bit set."""
+
+    class Wrong(Dropping):
+        pass
+
+    Wrong.opcodes = opcodes
+    listener, _ = await one_net.server_and_peer()
+    with pytest.raises(error, match=r"Wrong\.opcodes must be"):
+        listener.transport.add_hook(Wrong())
+
+
+async def test_an_object_may_have_a_method_of_its_own(plain_net: Net) -> None:
+    """As a listener may."""
+    hook = TransportHookWithDict()
+    hook.on_send = lambda transport, message: message._replace(payload=b"its own")  # type: ignore[method-assign]
+    listener, peer = await plain_net.server_and_peer()
+    listener.transport.add_hook(hook)
+    listener.transport.send(WSMsgType.TEXT, "x")
+    assert await peer.frame() == (0x81, b"its own")
+
+
+class TransportHookWithDict(TransportHook):
+    pass
+
+
+async def test_on_close_of_all_hooks_and_an_exception_that_is_false(one_net: Net) -> None:
+    class Quiet(Exception):
+        def __bool__(self) -> bool:
+            return False
+
+    class Raising(TransportHook):
+        def __init__(self, exc: Exception) -> None:
+            self.exc = exc
+
+        def on_close(self, transport: WSTransport) -> None:
+            raise self.exc
+
+    _, client = await one_net.pair()
+    client.transport.add_hook(Raising(Quiet()))
+    client.transport.add_hook(Raising(ValueError()))
+    client.transport.disconnect()
+    with pytest.raises(Quiet):
+        await within(client.transport.wait_disconnected())
+
+
+async def test_a_hook_that_sends_what_it_sees_ends_its_connection_only(plain_net: Net) -> None:
+    """Recursion without an end is an error as any other."""
+
+    class Endless(TransportHook):
+        def on_send(self, transport: WSTransport, message: WSMessage) -> WSMessage:
+            transport.send(WSMsgType.TEXT, "again")
+            return message
+
+    listener, peer = await plain_net.server_and_peer()
+    listener.transport.add_hook(Endless())
+    listener.transport.send(WSMsgType.TEXT, "x")
+    assert await peer.frame() == (0x88, WSCloseCode.INTERNAL_ERROR.to_bytes(2, "big"))
+    assert "RecursionError" in listener.transport.disconnect_reason.message

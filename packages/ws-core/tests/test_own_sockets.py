@@ -39,9 +39,8 @@ async def accepted(net: Net, factory: Any = Recorder) -> tuple[Any, Any, RawPeer
 
 
 def shrink(below: Any, peer: RawPeer) -> None:
-    """Small buffers of the system on both sides, so that little is enough to make a backlog."""
-    below.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    """The peer does not read, and the system takes little: not so little that TCP itself begins to wait."""
+    below.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)
     peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
 
 
@@ -133,7 +132,7 @@ async def test_a_backlog_of_many_pieces_keeps_its_order(own: Net) -> None:
     sent = hashlib.sha256()
     size = 0
     for index in range(500):
-        data = chance.randbytes(chance.choice([1, 7, 300, 5000]))
+        data = chance.randbytes(chance.choice([1, 7, 300, 20_000]))
         sent.update(data)
         size += len(data)
         kind = index % 4
@@ -161,12 +160,12 @@ async def test_watermarks(own: Net) -> None:
     shrink(below, peer)
     below.set_write_buffer_limits(high=1000, low=10)
     assert below.get_write_buffer_limits() == (10, 1000)
-    below.write(b"x" * 200_000)
+    below.write(b"x" * 2_000_000)
     below.write(b"y" * 5000)
     assert server.events[-1] == "pause"
     assert server.events.count("pause") == 1
     peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
-    await within(peer.reader.readexactly(205_000))
+    await within(peer.reader.readexactly(2_005_000))
     await until(lambda: server.events[-1] == "resume")
     below.set_write_buffer_limits(low=5)
     assert below.get_write_buffer_limits() == (5, 20)
@@ -186,23 +185,23 @@ async def test_nothing_comes_between_the_lines(own: Net) -> None:
     _, below, peer = await accepted(own, Writes)
     shrink(below, peer)
     below.set_write_buffer_limits(high=0)
-    below.writelines([b"a" * 100_000, b"b" * 100_000])
+    below.writelines([b"a" * 1_000_000, b"b" * 1_000_000])
     peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
-    data = await within(peer.reader.readexactly(200_006))
-    assert data == b"a" * 100_000 + b"b" * 100_000 + b"PAUSED"
+    data = await within(peer.reader.readexactly(2_000_006))
+    assert data == b"a" * 1_000_000 + b"b" * 1_000_000 + b"PAUSED"
 
 
 async def test_the_end_behind_a_backlog(own: Net) -> None:
     server, below, peer = await accepted(own)
     shrink(below, peer)
-    below.write(b"x" * 300_000)
+    below.write(b"x" * 2_000_000)
     below.close()
     below.close()
     assert below.is_closing()
     assert not below.is_reading()
     below.write(b"too late")
     peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
-    assert await peer.rest() == b"x" * 300_000
+    assert await peer.rest() == b"x" * 2_000_000
     await server.event("disconnected")
 
 
@@ -210,13 +209,13 @@ async def test_half_close_behind_a_backlog(own: Net) -> None:
     _, below, peer = await accepted(own)
     shrink(below, peer)
     assert below.can_write_eof()
-    below.write(b"x" * 300_000)
+    below.write(b"x" * 2_000_000)
     below.write_eof()
     below.write_eof()
     with pytest.raises(RuntimeError, match="write_eof"):
         below.write(b"more")
     peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
-    assert await peer.rest() == b"x" * 300_000
+    assert await peer.rest() == b"x" * 2_000_000
     assert not below.is_closing()
 
 

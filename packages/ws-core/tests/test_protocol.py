@@ -320,7 +320,7 @@ async def test_the_protocol_object_survives_misuse(one_net: Net) -> None:
     with pytest.raises(RuntimeError, match="one connection"):
         protocol.connection_made(client.transport.underlying_transport)
     with pytest.raises(RuntimeError, match="open or gone"):
-        protocol.opened(Recorder(), None, None, None, b"", [])
+        protocol.opened(Recorder(), None, None, None, b"")
     with pytest.raises(TypeError):
         type(protocol)(None, None)
     kept = protocol.get_buffer(-1)

@@ -15,6 +15,7 @@ import pytest
 
 from harness import Net, RawPeer, Recorder, client_frame, frame_bytes, request_bytes, until, within
 from ws_core import (
+    Extension,
     TransportHook,
     WSCloseCode,
     WSDisconnectKind,
@@ -414,3 +415,24 @@ def test_a_listener_can_be_copied() -> None:
 
 class Noted(WSListener):
     pass
+
+
+async def test_a_hook_loses_the_connection_while_it_opens(one_net: Net) -> None:
+    """The listener is not told of a connection that it has been told the end of."""
+
+    class Losing(TransportHook):
+        def on_open(self, transport: WSTransport) -> None:
+            protocol = transport.underlying_transport.get_protocol()
+            transport.underlying_transport.abort()
+            protocol.connection_lost(None)
+
+    class Attaching(Extension):
+        name = "losing"
+
+        def attach(self, transport: WSTransport, options: dict[str, Any]) -> TransportHook:
+            return Losing()
+
+    listener = Recorder()
+    peer = await one_net.raw(await one_net.serve(lambda request: listener, extensions=[Attaching()]))
+    assert await peer.rest() == b""
+    assert listener.events == ["disconnected"]

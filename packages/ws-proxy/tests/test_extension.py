@@ -12,7 +12,6 @@ from ws_core import ws_connect, ws_create_server
 from ws_proxy._extension import extension, parse_option
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"proxy": "system"}, "system.*not supported"),
     ({"proxy": ["http://h:1", "system"]}, "begin with"),
     ({"proxy": []}, "no proxies"),
     ({"proxy": "proxy:8080"}, "begin with"),
@@ -31,9 +30,10 @@ async def test_wrong_values(options: dict[str, Any], text: str) -> None:
         await ws_connect(Recorder, "ws://127.0.0.1:9/", **options)
 
 
-async def test_a_server_has_no_proxy() -> None:
+@pytest.mark.parametrize("proxy", ["http://h:1", "system"])
+async def test_a_server_has_no_proxy(proxy: str) -> None:
     with pytest.raises(TypeError, match="ws_connect"):
-        await ws_create_server(lambda request: Recorder(), "127.0.0.1", 0, proxy="http://h:1")
+        await ws_create_server(lambda request: Recorder(), "127.0.0.1", 0, proxy=proxy)
 
 
 async def test_none_is_no_proxy() -> None:

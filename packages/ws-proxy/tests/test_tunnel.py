@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import errno
+import pickle
 import socket
 import traceback
 from collections.abc import Callable
@@ -13,56 +14,13 @@ from typing import Any
 
 import pytest
 
+from fake_proxy import SECRET, FakeProxy, assert_no_secret
 from harness import Net, RawPeer, Recorder, client_ssl_context, server_ssl_context, within
 from ws_core import WSMsgType
 from ws_proxy import WSProxyError
 
-SECRET = "s3cret"
 TARGET = "ws://only-the-proxy-knows.test:8765/"
 SCHEMES = ["http", "socks4a", "socks5"]
-
-
-class FakeProxy:
-    """Does what a test says, and notes what it was sent and whether the client has let go of the connection."""
-
-    def __init__(self, behave: Callable[[RawPeer], Any]) -> None:
-        self._behave = behave
-        self.port = 0
-        self.seen: list[bytes] = []
-        self.let_go = asyncio.Event()
-
-    async def start(self, net: Net, tls: bool = False) -> FakeProxy:
-        async def handler(peer: RawPeer) -> None:
-            try:
-                await self._behave(peer)
-                await peer.rest()
-            except (ConnectionError, asyncio.IncompleteReadError):
-                pass
-            finally:
-                self.let_go.set()
-
-        if tls:
-            secure = Net(tls=True, fast=net.fast)
-            secure._servers, secure._peers = net._servers, net._peers  # so that net closes them
-            net = secure
-        self.port = await net.raw_server(handler)
-        return self
-
-    def url(self, scheme: str) -> str:
-        return f"{scheme}://user:{SECRET}@127.0.0.1:{self.port}"
-
-
-def assert_no_secret(exc: BaseException) -> None:
-    """Nowhere in what a log would show, nor in what hangs on the error."""
-    basic = base64.b64encode(f"user:{SECRET}".encode()).decode()
-    chain: list[BaseException | None] = [exc]
-    texts = ["".join(traceback.format_exception(exc))]
-    while (one := chain.pop()) is not None:
-        texts += [str(one), repr(one), repr(one.args)]
-        chain += [one.__cause__ or one.__context__]
-    for text in texts:
-        assert SECRET not in text
-        assert basic not in text
 
 
 async def fails(net: Net, proxy: FakeProxy, scheme: str, **kwargs: Any) -> WSProxyError:
@@ -248,10 +206,17 @@ async def test_an_http_proxy_says_why(plain_net: Net) -> None:
     assert error.step == "asking it for only-the-proxy-knows.test:8765"
 
 
+async def test_an_error_crosses_to_another_process(plain_net: Net) -> None:
+    proxy = await FakeProxy(answer(b"HTTP/1.1 503 Not Now\r\nContent-Length: 0\r\n\r\n")).start(plain_net)
+    error = await fails(plain_net, proxy, "http")
+    other = pickle.loads(pickle.dumps(error))
+    assert (str(other), vars(other)) == (str(error), vars(error))
+
+
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 async def test_a_refusal_that_may_pass(plain_net: Net, status: int) -> None:
     """Such as that of a proxy that cannot reach the server just now."""
-    proxy = await FakeProxy(answer(b"HTTP/1.1 %d Not Now\r\n\r\n" % status)).start(plain_net)
+    proxy = await FakeProxy(answer(b"HTTP/1.1 %d Not Now\r\nContent-Length: 0\r\n\r\n" % status)).start(plain_net)
     error = await fails(plain_net, proxy, "http")
     assert error.code == status
     assert error.is_temporary

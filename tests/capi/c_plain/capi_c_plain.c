@@ -49,6 +49,10 @@ static int echo(void *context, PyObject *transport, PyObject *frame)
         PyErr_SetString(PyExc_ValueError, "raised in C");
         return -1;
     }
+    if (is(frame, "raise and say 0")) {
+        PyErr_SetString(PyExc_ValueError, "raised in C");
+        return 0; /* a mistake */
+    }
     if (is(frame, "forget"))
         return -1; /* a mistake: no exception */
     return ws->send(transport, first, ws->frame_payload(frame), ws->frame_size(frame));
@@ -110,6 +114,10 @@ static int shout(void *context, PyObject *transport, PyObject *frame, PyObject *
     if (is(frame, "raise in hook")) {
         PyErr_SetString(PyExc_ValueError, "raised in a hook");
         return -1;
+    }
+    if (is(frame, "raise and pass")) {
+        PyErr_SetString(PyExc_ValueError, "raised in a hook");
+        return WS_HOOK_PASS;
     }
     if (is(frame, "forget in hook"))
         return -1;

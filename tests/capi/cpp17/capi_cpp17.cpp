@@ -66,6 +66,8 @@ int echo(void *, PyObject *transport, PyObject *frame)
         return ws->send_close(transport, 1000, "bye", 3) < 0 ? -1 : ws->disconnect(transport, 1);
     if (text == "raise")
         return raise("raised in C");
+    if (text == "raise and say 0")
+        return raise("raised in C") + 1; // a mistake
     if (text == "forget")
         return -1; // a mistake: no exception
     return ws->send(transport, first, text.data(), static_cast<Py_ssize_t>(text.size()));
@@ -78,6 +80,8 @@ int shout(void *, PyObject *, PyObject *frame, PyObject **replacement)
         return WS_HOOK_CONSUME;
     if (text == "raise in hook")
         return raise("raised in a hook");
+    if (text == "raise and pass")
+        return raise("raised in a hook") + 1 + WS_HOOK_PASS;
     if (text == "forget in hook")
         return -1;
     if (text == "no frame")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 from ws_autoping import _core
-from ws_autoping.pings import Pings, pings_of
-from ws_autoping.policy import Action, Policy, make_policy
+from ws_autoping.pings import Pings
+from ws_autoping.policy import Action, Policy
 from ws_autoping.scheduler import Scheduler
-from ws_core import TransportHook, WSAutoPingStrategy, WSFrame, WSListener, WSMsgType, WSTransport
+from ws_autoping.stall import StallWatch
+from ws_core import TransportHook, WSFrame, WSListener, WSMsgType, WSTransport
 
 __all__ = ["Keeper"]
 
@@ -16,38 +15,47 @@ __all__ = ["Keeper"]
 _GRID = 1 / 64
 #: Seconds. What waits for "now" waits at least for the loop to read what there is.
 _LEAST_WAIT_S = 0.001
-#: Pings whose answer is still worth something, for a peer that sends data but no PONGs.
-_REMEMBERED = 8
 
 
-class Keeper(TransportHook):
-    """The keepalive of one connection. It sees no frames: what it must know of life, core notes at each read."""
+class Keeper(Pings):
+    """
+    The keepalive of one connection: Pings that sends some by itself. One object, since there are many of them.
 
-    __slots__ = ("_due", "_grid_s", "_left", "_pinger", "_policy", "_scheduler", "_transport")
+    It sees no frames but PONGs: what it must know of life, core notes at each read.
+    """
 
-    def __init__(self, scheduler: Scheduler, strategy: WSAutoPingStrategy, idle_s: float, reply_s: float) -> None:
+    __slots__ = ("_due", "_left", "_policy", "_scheduler", "_transport", "_user_ping", "_watch")
+
+    def __init__(self, scheduler: Scheduler, policy: Policy, watch: StallWatch | None = None) -> None:
+        super().__init__()
         self._scheduler = scheduler
-        self._grid_s = min(idle_s, reply_s) * _GRID
-        self._policy: Policy = make_policy(strategy, idle_s, reply_s, scheduler.clock())
+        self._policy = policy
+        self._watch = watch  # is told of pongs of the user's making, which are no data
         self._transport: WSTransport | None = None
-        self._pinger: _StandardPing | _UserPing | None = None
+        self._user_ping: _UserPing | None = None
         self._due = 0.0
         # Bytes that had left when last looked at, if there was a backlog then.
         self._left: int | None = None
 
     def on_open(self, transport: WSTransport) -> None:
+        super().on_open(transport)
         self._transport = transport
+        listener = _core.listener_of(transport)
+        custom = ("send_user_specific_ping", "is_user_specific_pong")
+        if any(_core.is_overridden(listener, method) for method in custom):
+            self._user_ping = _UserPing(self, listener, self._watch)
         now = self._scheduler.clock()
         self._follow(transport, now, now)  # the upgrade has come just now, which core does not count as data
 
     def on_user_pong(self, transport: WSTransport) -> None:
-        if isinstance(self._pinger, _UserPing):
-            self._pinger.pong(transport)
+        if self._user_ping is not None:
+            self._user_ping.pong(transport)
 
     def on_close(self, transport: WSTransport) -> None:
         self._scheduler.remove(self, self._due)
         self._transport = None
-        self._pinger = None
+        self._user_ping = None
+        super().on_close(transport)
 
     def wake(self, now: float) -> None:
         """The scheduler: it is time."""
@@ -66,47 +74,21 @@ class Keeper(TransportHook):
         return not _core.is_listening(transport)
 
     def _follow(self, transport: WSTransport, now: float, heard_at: float) -> None:
-        action, when = self._policy.decide(now, heard_at)
+        policy = self._policy
+        action, when = policy.decide(now, heard_at)
         if action is Action.GIVE_UP:
-            _core.give_up(transport, f"no byte came within {self._policy.reply_s:g} seconds after a ping")
+            _core.give_up(transport, f"no byte came within {policy.reply_s:g} seconds after a ping")
             return
         if action is Action.PING:
-            self._ping(transport)
+            if self._user_ping is None:
+                self.send_own(transport)
+            else:
+                self._user_ping.send(transport)
         # The listener's ping may have ended the connection, with on_close and all.
         if self._transport is not None:
-            self._due = self._scheduler.add(self, max(when, now + _LEAST_WAIT_S), self._grid_s)
-
-    def _ping(self, transport: WSTransport) -> None:
-        if self._pinger is None:
-            listener = _core.listener_of(transport)
-            custom = ("send_user_specific_ping", "is_user_specific_pong")
-            if any(_core.is_overridden(listener, method) for method in custom):
-                self._pinger = _UserPing(listener)
-            else:
-                self._pinger = _StandardPing()
-        self._pinger.send(transport)
-
-
-class _StandardPing:
-    """A PING with an id; its PONG is matched, timed and not shown to the listener."""
-
-    __slots__ = ("_ids", "_pings")
-
-    def __init__(self) -> None:
-        self._pings: Pings | None = None
-        # Unanswered ones. Their ids tell late answers apart, so these count, too.
-        self._ids: deque[bytes] = deque()
-
-    def send(self, transport: WSTransport) -> None:
-        if self._pings is None:
-            self._pings = pings_of(transport)
-        if len(self._ids) == _REMEMBERED:
-            self._pings.forget(self._ids.popleft())
-        self._ids.append(self._pings.send(transport, _nobody_waits))
-
-
-def _nobody_waits(outcome: object) -> None:
-    """The time goes into the record; life was noted by core."""
+            # Of the two timeouts, the reply timeout is the shorter one. The last look before a verdict comes soon.
+            grid_s = policy.reply_s * _GRID if when > now else _LEAST_WAIT_S
+            self._due = self._scheduler.add(self, max(when, now + _LEAST_WAIT_S), grid_s)
 
 
 class _UserPing(TransportHook):
@@ -117,9 +99,12 @@ class _UserPing(TransportHook):
     never a pong.
     """
 
-    def __init__(self, listener: WSListener) -> None:
+    __slots__ = ("_expecting", "_listener", "_pings", "_sent_at", "_watch", "opcodes")
+
+    def __init__(self, pings: Pings, listener: WSListener, watch: StallWatch | None) -> None:
+        self._pings = pings
         self._listener = listener
-        self._pings: Pings | None = None
+        self._watch = watch
         if _core.is_overridden(listener, "is_user_specific_pong"):
             self.opcodes = frozenset({WSMsgType.CONTINUATION, WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PONG})
         else:
@@ -129,21 +114,19 @@ class _UserPing(TransportHook):
         self._sent_at: float | None = None
 
     def send(self, transport: WSTransport) -> None:
-        if self._pings is None:
-            self._pings = pings_of(transport)
         if self._expecting:
             self._sent_at = None  # as in Karn's algorithm, RFC 6298 section 3
         else:
             transport.add_hook(self)
             self._expecting = True
             self._sent_at = _core.clock()
-        try:
-            self._listener.send_user_specific_ping(transport)
-        except Exception as exc:
-            _core.call_failed(transport, "send_user_specific_ping", exc)
+        _core.call(transport, self._listener, "send_user_specific_ping", transport)
 
     def on_frame(self, transport: WSTransport, frame: WSFrame) -> WSFrame | None:
-        if not self._listener.is_user_specific_pong(frame):
+        is_pong = self._listener.is_user_specific_pong(frame)
+        if is_pong is not True and is_pong is not False:
+            _core.no_coroutine("is_user_specific_pong", is_pong)
+        if not is_pong:
             return frame
         self.pong(transport)
         return None
@@ -154,5 +137,7 @@ class _UserPing(TransportHook):
             return
         self._expecting = False
         transport.remove_hook(self)
-        if self._sent_at is not None and self._pings is not None:
-            self._pings.record.add(max(_core.heard_at(transport) - self._sent_at, 0.0))
+        if self._watch is not None:
+            self._watch.user_pong(transport)
+        if self._sent_at is not None:
+            self._pings.add(transport, max(_core.heard_at(transport) - self._sent_at, 0.0))

@@ -59,12 +59,14 @@ def _bucket(rtt_s: float) -> int:
 class RTTRecord:
     """Takes samples, gives RTTStats."""
 
-    __slots__ = ("_count", "_first", "_histogram", "_jitter", "_last", "_max", "_min", "_smoothed", "_sum")
+    __slots__ = ("_count", "_first", "_histogram", "_jitter", "_last", "_max", "_min", "_sum", "smoothed")
 
     def __init__(self) -> None:
         self._count = 0
         self._last = self._min = self._max = self._sum = 0.0
-        self._smoothed = self._jitter = 0.0
+        #: SRTT of RFC 6298, in seconds.
+        self.smoothed = 0.0
+        self._jitter = 0.0
         # Counts of the buckets from _first on.
         self._first = 0
         self._histogram = array("I")
@@ -75,14 +77,14 @@ class RTTRecord:
         self._sum += rtt_s
         if self._count == 0:
             # RFC 6298 (2.2)
-            self._min = self._max = self._smoothed = rtt_s
+            self._min = self._max = self.smoothed = rtt_s
             self._jitter = rtt_s / 2
         else:
             self._min = min(self._min, rtt_s)
             self._max = max(self._max, rtt_s)
             # RFC 6298 (2.3); the jitter first, it needs the old smoothed time.
-            self._jitter += _BETA * (abs(self._smoothed - rtt_s) - self._jitter)
-            self._smoothed += _ALPHA * (rtt_s - self._smoothed)
+            self._jitter += _BETA * (abs(self.smoothed - rtt_s) - self._jitter)
+            self.smoothed += _ALPHA * (rtt_s - self.smoothed)
         self._count += 1
         self._count_in(_bucket(rtt_s))
 
@@ -119,6 +121,6 @@ class RTTRecord:
             mean=self._sum / self._count,
             p50=self._quantile(0.50),
             p99=self._quantile(0.99),
-            smoothed=self._smoothed,
+            smoothed=self.smoothed,
             jitter=self._jitter,
         )

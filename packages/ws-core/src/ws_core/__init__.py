@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from ws_core._broadcast import broadcast
 from ws_core._capi import abi_version, get_include
 from ws_core._frame import WSFrame
-from ws_core._listener import WSListener
 from ws_core._options import WS_DEBUG_LL, WSLoggerLike
 from ws_core._transport import WSTransport
 from ws_core._upgrading import WSServerListenerFactory
@@ -32,7 +31,10 @@ from ws_core.url import WSParsedURL
 
 if TYPE_CHECKING:
     from ws_core._reconnecting import WSReconnecting, reconnecting
+    from ws_core._typing import WSListener
 else:
+    from ws_core._listener import WSListener
+
     # Loaded when somebody asks for it: most programs do not, and `import ws_core` is to be quick.
     _LATER = {"WSReconnecting": "_reconnecting", "reconnecting": "_reconnecting"}
 

@@ -5,6 +5,7 @@
 # checked, and a struct of theirs is read no further than it says it goes.
 
 cimport cython
+from cpython.exc cimport PyErr_Occurred
 from cpython.object cimport PyTypeObject
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -37,9 +38,13 @@ cdef extern from *:
     size_t WS_LISTENER_CALLS_LEAST
     size_t WS_HOOK_CALLS_LEAST
 
+cdef enum:
+    CALLS_MOST = 4096      # bytes; no struct of callbacks will be larger: a size beyond it was never set
+
 # The same functions, as core sees them.
-ctypedef int (*on_frame_call)(void *, object, WSFrame, CorePyObject **) except? -1
-ctypedef int (*on_send_call)(void *, object, Outgoing *) except? -1
+ctypedef int (*transport_call)(void *, object) except *
+ctypedef int (*on_frame_call)(void *, object, WSFrame, CorePyObject **) except *
+ctypedef int (*on_send_call)(void *, object, Outgoing *) except *
 
 wl_mask_init()
 
@@ -174,34 +179,38 @@ cdef class CListener(WSListener):
             self.calls.release(self.context)
 
     cpdef on_ws_connected(self, WSTransport transport):
-        if self.calls.on_connected != NULL and self.calls.on_connected(self.context, transport):
-            _no_exception("on_connected")
+        if self.calls.on_connected != NULL:
+            _expect_zero("on_connected", self.calls.on_connected(self.context, transport))
 
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
-        if self.calls.on_frame != NULL and self.calls.on_frame(self.context, transport, frame):
-            _no_exception("on_frame")
+        if self.calls.on_frame != NULL:
+            _expect_zero("on_frame", self.calls.on_frame(self.context, transport, frame))
 
     cpdef on_ws_disconnected(self, WSTransport transport):
-        if self.calls.on_disconnected != NULL and self.calls.on_disconnected(self.context, transport):
-            _no_exception("on_disconnected")
+        if self.calls.on_disconnected != NULL:
+            _expect_zero("on_disconnected", self.calls.on_disconnected(self.context, transport))
 
     cpdef pause_writing(self):
-        if self.calls.pause_writing != NULL and self.calls.pause_writing(self.context):
-            _no_exception("pause_writing")
+        if self.calls.pause_writing != NULL:
+            _expect_zero("pause_writing", self.calls.pause_writing(self.context))
 
     cpdef resume_writing(self):
-        if self.calls.resume_writing != NULL and self.calls.resume_writing(self.context):
-            _no_exception("resume_writing")
+        if self.calls.resume_writing != NULL:
+            _expect_zero("resume_writing", self.calls.resume_writing(self.context))
 
     cpdef on_write_backlog(self, WSTransport transport):
         if self.calls.on_write_backlog == NULL:
             WSListener.on_write_backlog(self, transport)
-        elif self.calls.on_write_backlog(self.context, transport):
-            _no_exception("on_write_backlog")
+        else:
+            _expect_zero("on_write_backlog", self.calls.on_write_backlog(self.context, transport))
 
 
-cdef int _no_exception(str name) except -1:
-    raise SystemError(f"{name} of a C listener did not return 0 and set no exception")
+cdef int _expect_zero(str name, int result) except -1:
+    if PyErr_Occurred() != NULL:    # whatever it returned: it must not be left to whoever comes next
+        return -1
+    if result:
+        raise SystemError(f"{name} of a C listener did not return 0 and set no exception")
+    return 0
 
 
 cdef int _copy_calls(void *to, size_t room, const void *given, size_t least, str name) except -1:
@@ -213,6 +222,8 @@ cdef int _copy_calls(void *to, size_t room, const void *given, size_t least, str
     size = (<const size_t *>given)[0]
     if size < least:
         raise ValueError(f"struct_size of {name} is {size}: it must be sizeof({name}), at least {least}")
+    if size > CALLS_MOST:
+        raise ValueError(f"struct_size of {name} is {size}: it must be sizeof({name})")
     for at in range(room, size):
         if data[at]:
             raise ValueError(f"{name} of {size} bytes asks for what this ws_core does not have yet: upgrade it")
@@ -237,11 +248,11 @@ cdef object _new_hook(const ws_hook_calls *calls, void *context):
     _copy_calls(&given, sizeof(given), calls, WS_HOOK_CALLS_LEAST, "ws_hook_calls")
     hook = <Hook>Hook.__new__(Hook)
     hook.calls.opcodes = given.opcodes
-    hook.calls.on_open = given.on_open
+    hook.calls.on_open = <transport_call>given.on_open
     hook.calls.on_frame = <on_frame_call>given.on_frame
     hook.calls.on_send = <on_send_call>given.on_send
-    hook.calls.on_user_pong = given.on_user_pong
-    hook.calls.on_close = given.on_close
+    hook.calls.on_user_pong = <transport_call>given.on_user_pong
+    hook.calls.on_close = <transport_call>given.on_close
     hook.calls.release = given.release
     hook.context = context
     return hook

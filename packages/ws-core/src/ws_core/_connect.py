@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from ssl import SSLContext
 from typing import Any
 
-from ws_core.extension import ActiveExtension
+from ws_core.extension import ActiveExtension, Extension
 from ws_core.url import WSParsedURL
 
 WSSocketFactory = Callable[[WSParsedURL], socket.socket | None | Awaitable[socket.socket | None]]
@@ -47,6 +47,12 @@ def _has_callbacks(context: SSLContext | None) -> bool:
         return bool(os.environ.get("SSLKEYLOGFILE")) and not sys.flags.ignore_environment
     callbacks = ("sni_callback", "keylog_filename", "_msg_callback")
     return any(getattr(context, name, None) is not None for name in callbacks)
+
+
+def _contexts_of(extensions: list[ActiveExtension]) -> list[SSLContext | None]:
+    """With which an extension may start TLS: those among its options, and the default one in place of a None."""
+    values = [value for active in extensions for value in active.options.values()]
+    return [value for value in values if value is None or isinstance(value, SSLContext)]
 
 
 # Arguments of create_connection that only TLS understands, and those that only say how to connect a socket.
@@ -84,6 +90,8 @@ class Connector:
     ) -> None:
         self._loop = loop
         self._fast_net = fast_net(use_aiofastnet, loop, ssl_context)
+        if self._fast_net is not None and any(_has_callbacks(context) for context in _contexts_of(extensions)):
+            self._fast_net = None  # for all of it: neither's TLS runs on top of the other's
         self._ssl_context = ssl_context
         self._socket_factory = socket_factory
         self._extensions = extensions
@@ -119,8 +127,9 @@ class Connector:
     ) -> asyncio.Transport:
         """For extensions: TLS on top of `transport`, which may be TLS already. The transport that is returned talks to
         `protocol`, whose connection_made is not called. If it raises, `transport` must be aborted by the caller."""
-        # Another layer of TLS may come on top of this one.
-        module = self._fast_net or (importlib.import_module("aiofastnet") if self._cannot_nest_tls() else None)
+        module = self._fast_net
+        if module is None and self._cannot_nest_tls() and not _has_callbacks(context):
+            module = importlib.import_module("aiofastnet")  # another layer of TLS may come on top of this one
         return await self._start_tls(module, transport, protocol, context, server_hostname)
 
     def _cannot_nest_tls(self) -> bool:
@@ -139,6 +148,11 @@ class Connector:
         }
         start_tls: Any = self._loop.start_tls
         if fast_net is not None:
+            if _has_callbacks(context):
+                raise ValueError(
+                    "TLS needs aiofastnet here, which cannot use an SSLContext with sni_callback, keylog_filename "
+                    "(SSLKEYLOGFILE) or _msg_callback"
+                )
             start_tls = functools.partial(fast_net.start_tls, self._loop)
         secured: asyncio.Transport | None = await start_tls(
             transport, protocol, context, server_hostname=server_hostname, **kwargs
@@ -172,6 +186,7 @@ class Connector:
             options = {**active.options, "connector": self}
             stream = await active.extension.open_connection(url, options)
             if stream is not None:
+                _check_stream(stream, active.extension)
                 return stream
         return None
 
@@ -212,6 +227,21 @@ class Connector:
         except BaseException:
             transport.abort()
             raise
+
+
+def _check_stream(stream: object, extension: Extension) -> None:
+    """TypeError for what open_connection() must not return, OSError for a socket that leads nowhere."""
+    if isinstance(stream, socket.socket):
+        try:
+            stream.getpeername()
+        except OSError as exc:
+            stream.close()
+            raise OSError(exc.errno, f"the socket that {extension!r} returned is not connected") from exc
+    elif not (hasattr(stream, "set_protocol") and hasattr(stream, "abort")):  # uvloop's are no asyncio.Transport
+        raise TypeError(
+            f"open_connection() of {extension!r} must return a connected socket, an asyncio transport or None, "
+            f"not {stream!r}"
+        )
 
 
 async def connect_socket(loop: asyncio.AbstractEventLoop, sock: socket.socket, url: WSParsedURL) -> None:

@@ -2,6 +2,16 @@ from libc.stdint cimport uint8_t, uint64_t
 from ws_core._buffer cimport Block
 
 
+# All cdef classes that users know lead here: whoever cimports one past
+# ws_core/__init__.pxd is told at once, not by a wrong call after an upgrade.
+cdef extern from *:
+    """
+    #if !defined(WS_CORE_LAYOUT_IS_CHECKED) && !defined(WS_CORE_BUILD)
+    #error "cimport WSFrame, WSListener and WSTransport from ws_core, and from no module below it: see its C API, Cython"
+    #endif
+    """
+
+
 cdef class WSFrame:
     cdef:
         Block _block                       # keeps the memory below alive

@@ -20,16 +20,17 @@ cdef struct Outgoing:
     PyObject *owner                  # or NULL
 
 # What the core dispatches: C function pointers and a context. A callback that
-# a hook lacks is NULL and costs one test. Errors: -1 with an exception set
-# (`except?`: a hook in C that forgets the exception must not take us down).
+# a hook lacks is NULL and costs one test. Errors: -1 with an exception set.
+# `except *`: a hook in C that forgets the exception must not take us down, and
+# one that forgets the -1 must not leave its exception to whoever comes next.
 # They are those of ws_hook_calls in include/ws_core.h.
 cdef struct HookCalls:
     uint32_t opcodes     # bit n: on_frame and on_send want to see opcode n
-    int (*on_open)(void *context, object transport) except? -1
-    int (*on_frame)(void *context, object transport, WSFrame frame, PyObject **replacement) except? -1
-    int (*on_send)(void *context, object transport, Outgoing *message) except? -1
-    int (*on_user_pong)(void *context, object transport) except? -1
-    int (*on_close)(void *context, object transport) except? -1
+    int (*on_open)(void *context, object transport) except *
+    int (*on_frame)(void *context, object transport, WSFrame frame, PyObject **replacement) except *
+    int (*on_send)(void *context, object transport, Outgoing *message) except *
+    int (*on_user_pong)(void *context, object transport) except *
+    int (*on_close)(void *context, object transport) except *
     void (*release)(void *context) noexcept
 
 cdef class Hook:

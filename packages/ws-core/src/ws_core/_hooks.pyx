@@ -123,7 +123,7 @@ cdef class HookChain:
             try:
                 _expect_zero("on_close", hook.calls.on_close(hook.context, transport))
             except BaseException as exc:
-                first = first or exc
+                first = exc if first is None else first
         if first is not None:
             raise first
         return 0
@@ -153,11 +153,11 @@ _new_tuple = tuple.__new__
 # The adapter for hooks written in Python. Which callbacks a hook has is asked
 # once, here: a TransportHook method that is not overridden is never called.
 
-cdef int _py_on_open(void *context, object transport) except? -1:
+cdef int _py_on_open(void *context, object transport) except *:
     (<object>context).on_open(transport)
     return 0
 
-cdef int _py_on_frame(void *context, object transport, WSFrame frame, PyObject **replacement) except? -1:
+cdef int _py_on_frame(void *context, object transport, WSFrame frame, PyObject **replacement) except *:
     result = (<object>context).on_frame(transport, frame)
     if result is frame:
         return HOOK_PASS
@@ -172,7 +172,7 @@ cdef int _py_on_frame(void *context, object transport, WSFrame frame, PyObject *
     replacement[0] = <PyObject *>result
     return HOOK_REPLACE
 
-cdef int _py_on_send(void *context, object transport, Outgoing *message) except? -1:
+cdef int _py_on_send(void *context, object transport, Outgoing *message) except *:
     cdef uint8_t first = message.first
     given = _new_tuple(WSMessage, (
         _MSG_TYPES[first & 0x0F], PyBytes_FromStringAndSize(<const char *>message.payload, message.size),
@@ -182,7 +182,9 @@ cdef int _py_on_send(void *context, object transport, Outgoing *message) except?
         return HOOK_PASS
     if result is None:
         return HOOK_CONSUME
-    if not isinstance(result, WSMessage) or not isinstance(result.payload, bytes):
+    # Asked once: it may be a property of a subclass's, and what is checked here is what is read below.
+    payload = result.payload if isinstance(result, WSMessage) else None
+    if not isinstance(payload, bytes):
         raise TypeError(
             f"{type(<object>context).__name__}.on_send must return a WSMessage whose payload is bytes, or None, "
             f"not {result!r}"
@@ -193,18 +195,17 @@ cdef int _py_on_send(void *context, object transport, Outgoing *message) except?
     message.first = (
         <uint8_t><int>opcode | (0x80 if result.fin else 0) | (0x40 if result.rsv1 else 0)
         | (0x20 if result.rsv2 else 0) | (0x10 if result.rsv3 else 0))
-    payload = result.payload
     Py_INCREF(payload)
     message.owner = <PyObject *>payload
     message.payload = <const uint8_t *>PyBytes_AS_STRING(payload)
     message.size = PyBytes_GET_SIZE(payload)
     return HOOK_REPLACE
 
-cdef int _py_on_user_pong(void *context, object transport) except? -1:
+cdef int _py_on_user_pong(void *context, object transport) except *:
     (<object>context).on_user_pong(transport)
     return 0
 
-cdef int _py_on_close(void *context, object transport) except? -1:
+cdef int _py_on_close(void *context, object transport) except *:
     (<object>context).on_close(transport)
     return 0
 
@@ -222,6 +223,27 @@ cdef bint wraps_python(Hook link):
     return link.calls.release == _py_release
 
 
+cdef bint _overrides(object hook, str method):
+    """Whether the class of a TransportHook, or the object itself, has a `method` of its own."""
+    # Not by a look into __dict__: from then on, CPython's attributes of that object are slower.
+    return getattr(getattr(hook, method), "__func__", None) is not getattr(TransportHook, method)
+
+
+cdef uint32_t _opcodes_of(object hook) except? 0:
+    """A TransportHook's `opcodes` as bits."""
+    cdef uint32_t bits = 0
+    try:
+        opcodes = tuple(hook.opcodes)
+    except TypeError as exc:
+        raise TypeError(
+            f"{type(hook).__name__}.opcodes must be an iterable of message types, not {hook.opcodes!r}") from exc
+    for opcode in opcodes:
+        if not isinstance(opcode, int) or not 0 <= opcode <= 15:
+            raise ValueError(f"{type(hook).__name__}.opcodes must be message types, see WSMsgType; {opcode!r} is none")
+        bits |= <uint32_t>1 << <int>opcode
+    return bits
+
+
 cdef Hook wrap_hook(object hook):
     """The link for a TransportHook; a Hook, such as the C API makes, is one already."""
     cdef Hook wrapped
@@ -229,20 +251,18 @@ cdef Hook wrap_hook(object hook):
         return <Hook>hook
     if not isinstance(hook, TransportHook):
         raise TypeError(f"a hook must derive from ws_core.TransportHook, {hook!r} does not")
-    cls = type(hook)
     wrapped = <Hook>Hook.__new__(Hook)
-    if cls.on_open is not TransportHook.on_open:
+    if _overrides(hook, "on_open"):
         wrapped.calls.on_open = _py_on_open
-    if cls.on_frame is not TransportHook.on_frame:
+    if _overrides(hook, "on_frame"):
         wrapped.calls.on_frame = _py_on_frame
-    if cls.on_send is not TransportHook.on_send:
+    if _overrides(hook, "on_send"):
         wrapped.calls.on_send = _py_on_send
     if wrapped.calls.on_frame != NULL or wrapped.calls.on_send != NULL:
-        for opcode in hook.opcodes:
-            wrapped.calls.opcodes |= <uint32_t>1 << (<int>opcode & 0x0F)
-    if cls.on_user_pong is not TransportHook.on_user_pong:
+        wrapped.calls.opcodes = _opcodes_of(hook)
+    if _overrides(hook, "on_user_pong"):
         wrapped.calls.on_user_pong = _py_on_user_pong
-    if cls.on_close is not TransportHook.on_close:
+    if _overrides(hook, "on_close"):
         wrapped.calls.on_close = _py_on_close
     Py_INCREF(hook)
     wrapped.context = <void *>hook

@@ -5,6 +5,8 @@ compiled in. With another core it would call the wrong method without a word. So
 .pxd files and the headers behind them. setup.py compiles it into core and writes it into `_layout.pxd`, as the *name of
 a type* that `ws_core/__init__.pxd` cimports. A module that cimports anything from ws_core asks this one for that name
 when it is imported: Cython makes it so, nobody has to call anything, and none of its code runs before.
+
+Whoever cimports a class past ws_core, from the module that has it, would not ask: that does not compile (_frame.pxd).
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ def write_layout_pxd(package: Path) -> int:
     text = (
         "# Made by setup.py from the other .pxd files: see _layout.py.\n\n"
         "cdef extern from *:\n"
+        '    """\n    #define WS_CORE_LAYOUT_IS_CHECKED\n    """\n'
         f"    ctypedef class ws_core._layout.{_PREFIX}{number:08x} [object PyObject]:\n"
         "        pass\n"
     )
@@ -53,7 +56,8 @@ def __getattr__(name: str) -> type:
     if name != f"{_PREFIX}{layout:08x}":
         raise ImportError(
             f"this module was compiled against the classes of another build of ws_core ({name}) than the installed "
-            f"ws_core {__version__} ({_PREFIX}{layout:08x}): rebuild it against the installed one, for example with "
-            "pip install --force-reinstall --no-cache-dir --no-binary :all: --no-deps THE_PACKAGE"
+            f"ws_core {__version__} ({_PREFIX}{layout:08x}): rebuild it against the installed one, with what it needs "
+            "to build (setuptools, Cython) installed: pip install --force-reinstall --no-deps --no-cache-dir "
+            "--no-build-isolation --no-binary THE_PACKAGE THE_PACKAGE"
         )
     return object

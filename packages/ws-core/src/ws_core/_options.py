@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import math
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any
 
 from ws_core._resets import reset_watch
 from ws_core._sender import Config
@@ -14,15 +14,20 @@ from ws_core._sender import Config
 __all__ = ["WS_DEBUG_LL", "WSLoggerLike"]
 
 #: The level below DEBUG at which every frame is logged.
-WS_DEBUG_LL = 9
+WS_DEBUG_LL: int = 9
 
-WSLoggerLike = Union[str, logging.Logger, "logging.LoggerAdapter[Any]", None]
+if TYPE_CHECKING:
+    _LoggerAdapter = logging.LoggerAdapter[Any]
+else:
+    _LoggerAdapter = logging.LoggerAdapter  # has no [] before Python 3.11
+
+WSLoggerLike = str | logging.Logger | _LoggerAdapter | None
 
 # A frame's size meets signed sizes only below this.
 _MAX_FRAME_SIZE_LIMIT = 2**62
 
 
-def resolve_logger(logger_name: WSLoggerLike, default: str) -> logging.Logger | logging.LoggerAdapter[Any]:
+def resolve_logger(logger_name: WSLoggerLike, default: str) -> logging.Logger | _LoggerAdapter:
     """A suffix under ``ws_core.``, or a logger that is taken as it is."""
     if logger_name is None:
         return logging.getLogger(f"ws_core.{default}")

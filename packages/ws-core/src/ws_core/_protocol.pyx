@@ -144,13 +144,14 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
 
     def pause_writing(self):
         cdef WSTransport transport = self.transport
+        cdef WSListener listener = self.listener    # held: the connection may be lost meanwhile, and lets go of it
         if transport is None:
             return
         transport.wr_paused = True
-        if self.listener is None or transport.wr_closed:
+        if listener is None or transport.wr_closed:
             return
         try:
-            self.listener.pause_writing()
+            listener.pause_writing()
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
@@ -158,14 +159,15 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
 
     def resume_writing(self):
         cdef WSTransport transport = self.transport
+        cdef WSListener listener = self.listener
         if transport is None:
             return
         transport.wr_paused = False
         transport.wake_drain_waiters(None)
-        if self.listener is None or transport.wr_closed:
+        if listener is None or transport.wr_closed:
             return
         try:
-            self.listener.resume_writing()
+            listener.resume_writing()
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
@@ -177,11 +179,11 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
 
     # ------------------------------------------------------------------ for the handshake
 
-    def opened(self, listener, request, response, subprotocol, bytes tail, hooks, *, is_secure=None, int rsv=0):
+    def opened(self, listener, request, response, subprotocol, bytes tail, *, is_secure=None, int rsv=0):
         """
-        The upgrade is done. `tail`: what came behind it. `hooks`: TransportHooks in order. `is_secure`: whether the
-        URL says so; None: as the transport is, which may be TLS to a proxy. `rsv`: reserved bits that negotiated
-        extensions own, as in a frame's first byte.
+        The upgrade is done. `tail`: what came behind it. `is_secure`: whether the URL says so; None: as the transport
+        is, which may be TLS to a proxy. `rsv`: reserved bits that negotiated extensions own, as in a frame's first
+        byte.
         """
         cdef WSTransport transport = self.transport
         cdef HookChain chain
@@ -189,8 +191,6 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
             raise RuntimeError("the connection is open or gone, or was not made yet")
         if not isinstance(listener, WSListener):
             raise TypeError(f"a listener must derive from WSListener, {listener!r} does not")
-        for hook in hooks:
-            transport.add_hook(hook)    # raises for what is no hook, and nothing is open yet
         transport.set_listener(listener)
         transport.request = request
         transport.response = response
@@ -207,8 +207,10 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
             raise
         except BaseException as exc:
             transport.callback_error(exc, "a hook's on_open")
+        if self.state == LOST:    # on_open may do anything: the listener was told of the end already
+            return
         try:
-            self.listener.on_ws_connected(transport)
+            (<WSListener>listener).on_ws_connected(transport)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ws_core._listener import WSListener
 from ws_core._options import WSLoggerLike, resolve_logger
 from ws_core._retry import Backoff, asked_pause_s, may_pass
 from ws_core._transport import WSTransport
@@ -28,7 +29,7 @@ _sleep = asyncio.sleep
 
 
 def reconnecting(
-    ws_listener_factory: WSListenerFactory,
+    ws_listener_factory: WSListenerFactory[WSListener],
     url: str | Callable[[], str | Awaitable[str]],
     *,
     backoff_min: float = 1.0,
@@ -124,7 +125,7 @@ class WSReconnecting:
 
     def __init__(
         self,
-        factory: WSListenerFactory,
+        factory: WSListenerFactory[WSListener],
         url: str | Callable[[], str | Awaitable[str]],
         backoff: Backoff,
         healthy_after_s: float,

@@ -217,9 +217,10 @@ cdef class WSTransport(Ending):
 
     cpdef notify_user_specific_pong_received(self):
         """Tell auto-ping that on_ws_frame has seen a pong of the user's own making. Without auto-ping, nothing."""
+        cdef HookChain hooks = self.hooks    # held: a hook may add and remove hooks
         self.check_thread("notify_user_specific_pong_received")
-        if self.hooks is not None:
-            self.hooks.on_user_pong(self)
+        if hooks is not None:
+            hooks.on_user_pong(self)
 
     async def measure_roundtrip_time(self, rounds):
         """Round-trip times in seconds, `rounds` of them, by PING and PONG. Comes with ws-autoping."""

@@ -17,7 +17,7 @@ from ws_core._protocol import WSProtocol
 from ws_core._sender import Config
 from ws_core._transport import WSTransport
 from ws_core.errors import WSHandshakeError
-from ws_core.extension import ActiveExtension, TransportHook
+from ws_core.extension import ActiveExtension
 from ws_core.negotiation import Negotiation
 from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, copy_response
 
@@ -219,7 +219,6 @@ class ServerHandshake:
         assert self._reader is not None
         accept = check_request(request)
         transport = protocol.transport
-        hooks: list[TransportHook] = []
         rsv = 0
         try:
             response = copy_response(response)
@@ -234,11 +233,12 @@ class ServerHandshake:
             if settings.extensions:
                 negotiation = Negotiation(settings.extensions, False)
                 negotiation.accept(request, response)
-                hooks, rsv = negotiation.attach(transport), negotiation.rsv
+                negotiation.attach(transport)
+                rsv = negotiation.rsv
             answer = response.to_bytes()
         except WSHandshakeError as exc:
             raise HTTPProblem(400, str(exc)) from exc
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             self._failed("the upgrade cannot be answered")
             return
         if settings.config.debug is not None:
@@ -252,7 +252,7 @@ class ServerHandshake:
         tail = self._reader.tail
         self._reader = None
         self._transport.write(answer)
-        protocol.opened(listener, request, response, subprotocol, tail, hooks, rsv=rsv)
+        protocol.opened(listener, request, response, subprotocol, tail, rsv=rsv)
 
     # ------------------------------------------------------------- refusals
 

@@ -8,7 +8,7 @@ import sys
 import urllib.parse
 from collections.abc import Callable, Sequence
 from ssl import SSLContext
-from typing import Any
+from typing import Any, TypeVar
 
 from multidict import CIMultiDict
 
@@ -30,7 +30,8 @@ if sys.version_info >= (3, 11):
 else:
     from async_timeout import timeout as _timeout
 
-WSListenerFactory = Callable[[], WSListener] | Callable[[WSUpgradeRequest, WSUpgradeResponse], WSListener]
+_L = TypeVar("_L", bound=WSListener)
+WSListenerFactory = Callable[[], _L] | Callable[[WSUpgradeRequest, WSUpgradeResponse], _L]
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 # Headers of the user's that say who he is: for the origin that he gave them for.
@@ -40,7 +41,7 @@ _BODY_PATIENCE_S = 1.0
 
 
 async def ws_connect(
-    ws_listener_factory: WSListenerFactory,
+    ws_listener_factory: WSListenerFactory[WSListener],
     url: str,
     *,
     ssl_context: SSLContext | None = None,
@@ -209,7 +210,7 @@ class ClientHandshake:
         self,
         config: Config,
         url: WSParsedURL,
-        factory: WSListenerFactory,
+        factory: WSListenerFactory[WSListener],
         headers: CIMultiDict[str],
         subprotocols: Sequence[str],
         user_info: tuple[str, str] | None,
@@ -308,7 +309,7 @@ class ClientHandshake:
             listener = factory(self._request, response) if takes(factory, 2) else factory()
             if not isinstance(listener, WSListener):
                 raise TypeError(f"ws_listener_factory must return a WSListener, not {listener!r}")
-            hooks = negotiation.attach(protocol.transport)
+            negotiation.attach(protocol.transport)
         except BaseException as exc:
             self._fail(exc)
             if not isinstance(exc, Exception):
@@ -322,7 +323,6 @@ class ClientHandshake:
             response,
             subprotocol,
             self._reader.tail,
-            hooks,
             is_secure=self._url.is_secure,
             rsv=negotiation.rsv,
         )

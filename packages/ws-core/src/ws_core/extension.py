@@ -3,27 +3,28 @@
 An extension joins core at run time: by ``register_extension``, by an entry
 point of the group ``ws_core.extensions`` (looked up at the first connection,
 not at import), or for one connection through ``extensions=``. It acts only
-when one of its options is given. This module knows no sockets and no frames.
+when one of its options is given. This module knows no sockets and no frames,
+only their types.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, NamedTuple
+from ssl import SSLContext
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ws_core.enums import WSMsgType
 from ws_core.errors import WSMissingExtension
+from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
+from ws_core.url import WSParsedURL
 
 if TYPE_CHECKING:
-    import asyncio
-    import socket
-
     from ws_core import WSFrame, WSTransport
-    from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
-    from ws_core.url import WSParsedURL
 
 __all__ = ["Extension", "TransportHook", "WSMessage", "register_extension", "registered_extensions"]
 
@@ -80,6 +81,31 @@ class TransportHook:
         """The connection is gone; the listener's on_ws_disconnected comes after it."""
 
 
+class Connector(Protocol):
+    """What :meth:`Extension.open_connection` finds in ``options["connector"]``."""
+
+    async def open_transport(self, protocol: asyncio.BaseProtocol, url: WSParsedURL) -> asyncio.Transport:
+        """A transport to the host and port of `url`, paused or not, without TLS."""
+        ...
+
+    async def start_tls(
+        self, transport: asyncio.Transport, protocol: asyncio.BaseProtocol, context: SSLContext, server_hostname: str
+    ) -> asyncio.Transport:
+        """TLS on top of `transport`. If it raises, the caller aborts `transport`."""
+        ...
+
+
+class Listening(Protocol):
+    """What :meth:`Extension.open_server` returns: an asyncio.Server, or whatever has these of its methods."""
+
+    @property
+    def sockets(self) -> Iterable[socket.socket]: ...
+    def is_serving(self) -> bool: ...
+    async def start_serving(self) -> None: ...
+    def close(self) -> None: ...
+    async def wait_closed(self) -> None: ...
+
+
 class Extension:
     """
     What a distribution adds to core. Subclass it; one object a distribution.
@@ -114,10 +140,10 @@ class Extension:
 
     async def open_server(
         self, protocol_factory: Callable[[], asyncio.BufferedProtocol], options: dict[str, Any]
-    ) -> asyncio.Server | None:
+    ) -> Listening | None:
         """
-        Server: an asyncio.Server, or what has its methods, that accepts connections elsewhere than on sockets of the
-        event loop; None: not my business.
+        Server: an asyncio.Server, or what has its methods (:class:`Listening`), that accepts connections elsewhere than
+        on sockets of the event loop; None: not my business.
 
         For each connection, `protocol_factory()` makes its protocol: it is set on the transport, and its
         ``connection_made(transport)`` is called. Where to listen (host, port, path) and arguments for
@@ -167,6 +193,8 @@ _HINTS: dict[str, tuple[str, str, Any]] = {
     "auto_ping_idle_timeout": ("wirelark-ws-autoping", "autoping", ...),
     "auto_ping_reply_timeout": ("wirelark-ws-autoping", "autoping", ...),
     "auto_ping_strategy": ("wirelark-ws-autoping", "autoping", ...),
+    "rtt_threshold": ("wirelark-ws-autoping", "autoping", None),
+    "stall_timeout": ("wirelark-ws-autoping", "autoping", None),
     "measure_roundtrip_time": ("wirelark-ws-autoping", "autoping", None),
 }
 
@@ -174,6 +202,7 @@ _registered: list[Extension] = []
 _lock = threading.RLock()  # of _registered; not held while extensions are imported
 _entry_points_loaded = False
 _entry_points_loading = False
+_entry_points_left: list[EntryPoint] | None = None  # not yet loaded; None: nobody has looked which ones there are
 _loading_lock = threading.RLock()  # whoever wants extensions while another thread loads them waits for them
 
 
@@ -189,6 +218,10 @@ def _check_extension(extension: Extension, others: Iterable[Extension]) -> None:
         raise TypeError(f"an extension must be an object of a subclass of ws_core.Extension, {extension!r} is not")
     if not extension.name:
         raise ValueError(f"extension {extension!r} has no name")
+    for attribute in ("options", "services"):
+        value = getattr(extension, attribute)
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{attribute} of the extension {extension.name!r} must be a mapping, not {value!r}")
     for option in extension.options:
         other = _owner_of(option, others)
         if other is not None:
@@ -216,7 +249,7 @@ def registered_extensions() -> tuple[Extension, ...]:
 
 
 def _load_entry_points() -> None:
-    global _entry_points_loaded, _entry_points_loading
+    global _entry_points_loaded, _entry_points_loading, _entry_points_left
     if _entry_points_loaded:
         return
     with _loading_lock:
@@ -224,18 +257,31 @@ def _load_entry_points() -> None:
             return
         _entry_points_loading = True
         try:
-            for entry_point in entry_points(group=ENTRY_POINT_GROUP):
-                _load(entry_point)
+            if _entry_points_left is None:
+                _entry_points_left = _find_entry_points()
+            while _entry_points_left:  # whoever interrupts this comes back to the one that was under way
+                _load(_entry_points_left[0])
+                del _entry_points_left[0]
+            _entry_points_loaded, _entry_points_left = True, None
         finally:
             _entry_points_loading = False
-            _entry_points_loaded = True
+
+
+def _find_entry_points() -> list[EntryPoint]:
+    try:
+        return list(entry_points(group=ENTRY_POINT_GROUP))
+    except Exception:
+        _logger.exception("the entry points of %s cannot be listed: no installed extension is used", ENTRY_POINT_GROUP)
+        return []
 
 
 def _load(entry_point: EntryPoint) -> None:
     try:
         loaded = entry_point.load()
         register_extension(loaded() if isinstance(loaded, type) else loaded)
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # SystemExit, too: a module that is a script ends nobody's process but its own
         _logger.exception("extension %r (%s) cannot be used and is left out", entry_point.name, entry_point.value)
 
 
@@ -245,8 +291,8 @@ class ActiveExtension:
     __slots__ = ("extension", "options")
 
     def __init__(self, extension: Extension, options: dict[str, Any]) -> None:
-        self.extension = extension
-        self.options = options
+        self.extension: Extension = extension
+        self.options: dict[str, Any] = options
 
 
 def claim_options(

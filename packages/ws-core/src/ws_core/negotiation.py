@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from multidict import CIMultiDict
+
 from ws_core.errors import WSHandshakeError, WSInvalidHeaderError
-from ws_core.extension import ActiveExtension, TransportHook
+from ws_core.extension import ActiveExtension
 from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
 
 if TYPE_CHECKING:
-    from multidict import CIMultiDict
-
     from ws_core._transport import WSTransport
 
 __all__ = ["format_extension", "parse_extensions"]
@@ -76,7 +76,7 @@ class Negotiation:
         # A copy for each connection: an extension may keep there what it has agreed on.
         self._parts = [(each.extension, {**each.options, "is_client_side": is_client_side}) for each in active]
         #: Reserved bits that an extension owns now, as they stand in a frame's first byte.
-        self.rsv = 0
+        self.rsv: int = 0
 
     def offer(self, request: WSUpgradeRequest) -> None:
         """Client, before the request is sent."""
@@ -87,8 +87,13 @@ class Negotiation:
         """Both sides: what the extensions make of the answer. Raises whatever they raise, and for what cannot be."""
         owners: dict[int, Any] = {}
         for extension, options in self._parts:
-            for number in extension.accept(request, response, options):
-                if number not in (1, 2, 3):
+            claimed = extension.accept(request, response, options)
+            if not isinstance(claimed, Iterable):
+                raise TypeError(
+                    f"accept() of {extension!r} must return the reserved bits that it owns, not {claimed!r}"
+                )
+            for number in claimed:
+                if not isinstance(number, int) or number not in (1, 2, 3):
                     raise ValueError(f"{extension!r} claims the reserved bit {number!r}: there are 1, 2 and 3")
                 if number in owners:
                     raise WSHandshakeError(f"{owners[number]!r} and {extension!r} both claim reserved bit {number}")
@@ -111,11 +116,15 @@ class Negotiation:
         if not agreed <= {name for name, _ in parse_extensions(request.headers)}:
             raise error("it accepts what we did not offer")
 
-    def attach(self, transport: WSTransport) -> list[TransportHook]:
-        """The hooks for the connection, in order."""
+    def attach(self, transport: WSTransport) -> None:
+        """Attach the hooks of the connection, in order, before it opens. TypeError, ValueError: one that is no hook."""
         hooks = []
         for extension, options in self._parts:
             hook = extension.attach(transport, options)
             if hook is not None:
-                hooks.append(hook)
-        return hooks
+                hooks.append((extension, hook))
+        for extension, hook in hooks:
+            try:
+                transport.add_hook(hook)
+            except (TypeError, ValueError) as exc:
+                raise type(exc)(f"what attach() of {extension!r} returned cannot be attached: {exc}") from exc

@@ -17,7 +17,7 @@ from ws_core._protocol import WSProtocol
 from ws_core._transport import WSTransport
 from ws_core._upgrading import ServerHandshake, ServerSettings, WSServerListenerFactory
 from ws_core.enums import WSCloseCode
-from ws_core.extension import Extension, claim_options
+from ws_core.extension import Extension, Listening, claim_options
 
 
 async def ws_create_server(
@@ -142,7 +142,7 @@ class WSServer:
     thread but its loop's; what it is and has may be read anywhere.
     """
 
-    def __init__(self, server: asyncio.Server | SocketServer, settings: ServerSettings) -> None:
+    def __init__(self, server: Listening, settings: ServerSettings) -> None:
         self._server = server
         self._settings = settings
         self._forever: asyncio.Future[None] | None = None

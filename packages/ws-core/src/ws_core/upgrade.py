@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from multidict import CIMultiDict
 
@@ -25,7 +25,7 @@ def add_headers(headers: CIMultiDict[str], extra: WSHeadersLike | None) -> None:
     """Add a user's headers; `Host` replaces. Names and values that would break the message apart are refused."""
     if not extra:
         return
-    pairs = extra.items() if isinstance(extra, Mapping) else extra
+    pairs = cast("Iterable[tuple[str, str]]", extra.items() if isinstance(extra, Mapping) else extra)
     for name, value in pairs:
         _check_header(name, value)
         if name.lower() == "host":
@@ -194,5 +194,5 @@ class WSUpgradeResponseWithListener:
             raise ValueError(
                 f"a response with status {int(response.status)} opens no connection: listener must be None"
             )
-        self.response = response
-        self.listener = listener
+        self.response: WSUpgradeResponse = response
+        self.listener: WSListener | None = listener

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ws_core import WSError
 
 __all__ = ["WSProxyError"]
@@ -30,6 +32,10 @@ class WSProxyError(WSError):
         self.step = step
         self.code = code
         self._is_temporary = is_temporary
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # So that it may cross to another process.
+        return type(self), (str(self), self.proxy, self.step, self.code, self._is_temporary)
 
     @property
     def is_temporary(self) -> bool:

@@ -8,6 +8,7 @@ read_exactly, close. Never keeps more than a few KiB of what a proxy sends.
 from __future__ import annotations
 
 import asyncio
+import re
 from ssl import SSLContext
 from typing import Protocol
 
@@ -17,9 +18,15 @@ __all__ = ["Connector", "Stream", "StreamClosed", "StreamError"]
 
 #: Bytes. An HTTP proxy's answer up to its empty line; a SOCKS answer is far below.
 _HEAD_LIMIT = 32 * 1024
+#: Bytes of noise that an error is made from.
+_QUOTED = 1024
 #: Bytes and seconds: how much of a refusal's body is waited for. Proxies say there why.
-_BODY_LIMIT = 512
+_BODY_LIMIT = 1024
 _BODY_PATIENCE_S = 0.5
+
+
+_HEAD_END = re.compile(rb"\n\r?\n")
+_CONTENT_LENGTH = re.compile(rb"(?i)\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r?\n")
 
 
 class Connector(Protocol):
@@ -33,7 +40,12 @@ class Connector(Protocol):
 
 
 class StreamError(Exception):
-    """The proxy closed the connection or sent what cannot be an answer. The text is a predicate: "closed ..."."""
+    """The proxy closed the connection or sent what cannot be an answer. The text is a predicate: "closed ...";
+    `sent`, what it is about, may hold anything."""
+
+    def __init__(self, text: str, sent: bytes = b"") -> None:
+        super().__init__(text)
+        self.sent = sent
 
 
 class StreamClosed(StreamError):
@@ -79,7 +91,7 @@ class Stream(asyncio.Protocol):
         if self._ended or self._transports[-1].is_closing():
             raise self._end()
         if self._buffer:
-            raise StreamError(f"sent more than an answer: {bytes(self._buffer[:40])!r}")
+            raise StreamError("sent more than an answer", self._take(_QUOTED))
 
     def _end(self) -> Exception:
         return self._lost or StreamClosed("closed the connection")
@@ -99,17 +111,19 @@ class Stream(asyncio.Protocol):
 
     async def read(self, max_bytes: int = _HEAD_LIMIT) -> bytes:
         """The head of an HTTP proxy's answer, all of it and no more. The beginning of a refusal's body is kept."""
-        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
+        # An empty line; its ends may lack their CR (RFC 9112 section 2.2).
+        while (end := _HEAD_END.search(self._buffer)) is None:
             # Whatever speaks another protocol is found out at once, not after a time-out.
             start = bytes(self._buffer[:5])
             if start != b"HTTP/"[: len(start)]:
-                raise StreamError(f"does not speak HTTP, it sent {bytes(self._buffer[:40])!r}")
+                raise StreamError("does not speak HTTP, it sent", self._take(_QUOTED))
             if len(self._buffer) > _HEAD_LIMIT:
                 raise StreamError(f"sent a header of more than {_HEAD_LIMIT} bytes")
             await self._more()
-        head = self._take(end + 4)
+        head = self._take(end.end())
         if head.split(None, 2)[1:2] != [b"200"]:
-            await self._read_body()
+            length = _CONTENT_LENGTH.search(head)
+            await self._read_body(_BODY_LIMIT if length is None else min(_BODY_LIMIT, int(length[1])))
         return head
 
     async def close(self) -> None:
@@ -117,18 +131,17 @@ class Stream(asyncio.Protocol):
 
     # ------------------------------------------------------------- reading
 
-    async def _read_body(self) -> None:
-        """Wait a moment for the body of a refusal; there may be none."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _BODY_PATIENCE_S
-        while len(self._buffer) < _BODY_LIMIT and (left := end - loop.time()) > 0:
-            try:
-                await asyncio.wait_for(self._more(), left)
-            except asyncio.TimeoutError:
-                break
-            except (StreamError, OSError):
-                break  # that is how most end it
-        self.refusal_body = self._take(min(_BODY_LIMIT, len(self._buffer)))
+    async def _read_body(self, limit: int) -> None:
+        """Wait a moment for the body of a refusal, or its beginning; there may be none."""
+        timer = asyncio.get_running_loop().call_later(_BODY_PATIENCE_S, self.eof_received)
+        try:
+            while len(self._buffer) < limit:
+                await self._more()
+        except (StreamError, OSError):
+            pass  # that is how most end it
+        finally:
+            timer.cancel()
+        self.refusal_body = self._take(limit)
 
     def _take(self, n: int) -> bytes:
         taken = bytes(self._buffer[:n])
@@ -156,7 +169,7 @@ class Stream(asyncio.Protocol):
         if len(self._buffer) > 2 * _HEAD_LIMIT:
             # More than any answer: nobody reads on from here.
             self._ended = True
-            self._lost = StreamError(f"sent more than an answer: {bytes(self._buffer[:40])!r}")
+            self._lost = StreamError("sent more than an answer", self._take(_QUOTED))
             self._buffer.clear()
             self.abort()
         self._wake()

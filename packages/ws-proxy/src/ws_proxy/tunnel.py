@@ -19,6 +19,7 @@ from python_socks.async_.asyncio.v2 import Proxy
 
 from ws_core import WSParsedURL
 from ws_proxy.errors import WSProxyError
+from ws_proxy.quoting import quote
 from ws_proxy.stream import Connector, Stream, StreamClosed, StreamError
 from ws_proxy.url import ProxyURL
 
@@ -34,8 +35,7 @@ _TYPES = {
 }
 # python-socks has a time-out of its own, of 60 seconds; here the handshake's is the one that counts.
 _NO_LIMIT_S = 365 * 86400.0
-#: Characters of an answer that an error shows.
-_QUOTED = 200
+_NAME_LIMIT = 255  # bytes; RFC 1928 section 5
 
 
 class _Progress:
@@ -79,10 +79,11 @@ async def open_tunnel(
         # It becomes the __cause__ of the TimeoutError, whose own text core does not know.
         if not exc.args:
             exc.args = (f"proxy {progress.proxy}: while {progress.step}",)
-        raise
+        # Without the frames below, whose variables hold the password: some log those, too.
+        raise exc.with_traceback(None) from None
     except BaseException as exc:
         stream.abort()
-        problem = _explain(exc, progress, stream.refusal_body)
+        problem = _explain(exc, progress, proxies, stream.refusal_body)
         if problem is None:
             raise
     raise problem
@@ -106,6 +107,8 @@ async def _dig(
         progress.step = f"asking it for {f'[{host}]' if ':' in host else host}:{port}"
         if proxy.scheme == "socks4" and _is_ipv6(host):
             raise StreamError("cannot do that: SOCKS4 knows no IPv6 addresses")
+        if proxy.scheme.startswith("socks5") and len(host) > _NAME_LIMIT:
+            raise StreamError(f"cannot do that: SOCKS5 knows no names of more than {_NAME_LIMIT} bytes")
         progress.asking = True
         await Proxy(
             proxy_type=_TYPES[proxy.scheme],
@@ -128,7 +131,7 @@ def _is_ipv6(host: str) -> bool:
         return False
 
 
-def _explain(exc: BaseException, progress: _Progress, body: bytes) -> Exception | None:
+def _explain(exc: BaseException, progress: _Progress, proxies: Sequence[ProxyURL], body: bytes) -> Exception | None:
     """The error to raise for `exc`: it names the proxy and the step, and shows no password. None: `exc` itself, which
     comes from the user's socket_factory or from outside."""
     proxy, step = progress.proxy, progress.step
@@ -138,17 +141,18 @@ def _explain(exc: BaseException, progress: _Progress, body: bytes) -> Exception 
     if isinstance(exc, OSError):
         return _named(exc, before)
     if isinstance(exc, ProxyError):
-        said = _printable(proxy, str(exc))
-        if proxy.scheme.startswith("http"):
-            text = _printable(proxy, body.decode(errors="replace"))
-            said += f" ({text})" if text else ""
-        elif exc.error_code is not None:
-            said += f" (reply code {int(exc.error_code)})"
+        said = quote(str(exc).encode(errors="surrogateescape"), proxies)
         code = None if exc.error_code is None else int(exc.error_code)
-        return WSProxyError(f"{before}it refused: {said}", str(proxy), step, code, _may_pass(proxy, code))
+        if proxy.scheme.startswith("http"):
+            text = quote(body, proxies)
+            said += f" ({text})" if text else ""
+        elif code is not None:
+            said += f" (reply code {code})"
+        verb = "answered" if code is None else "refused"  # the former is a wrong password as well as nonsense
+        return WSProxyError(f"{before}it {verb}: {said}", str(proxy), step, code, _may_pass(proxy, code))
     if isinstance(exc, StreamError):
-        text, closed = f"{before}it {_printable(proxy, str(exc))}", isinstance(exc, StreamClosed)
-        return WSProxyError(text, str(proxy), step, is_temporary=closed)
+        text = f"{before}it {exc}" + (f": {quote(exc.sent, proxies)!r}" if exc.sent else "")
+        return WSProxyError(text, str(proxy), step, is_temporary=isinstance(exc, StreamClosed))
     if not progress.asking or not isinstance(exc, Exception):
         return None
     # What python-socks trips over in a broken answer; its text may quote anything.
@@ -176,10 +180,3 @@ def _named(exc: OSError, before: str) -> OSError:
         if hasattr(exc, name):
             setattr(named, name, getattr(exc, name))
     return named
-
-
-def _printable(proxy: ProxyURL, text: str) -> str:
-    """Text from a proxy on one line, short, and without credentials that it may echo."""
-    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    line = proxy.scrub(line)
-    return line if len(line) <= _QUOTED else line[:_QUOTED] + "..."

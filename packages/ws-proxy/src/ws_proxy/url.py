@@ -5,7 +5,6 @@ No error here quotes what it could not understand: a password may be in it.
 
 from __future__ import annotations
 
-import base64
 import re
 import urllib.parse
 from dataclasses import dataclass, field
@@ -56,22 +55,6 @@ class ProxyURL:
             path="",
             query="",
         )
-
-    def scrub(self, text: str) -> str:
-        """`text`, which came from the proxy, without the credentials that it may echo."""
-        if not self.password:
-            return text
-        pair = f"{self.username or ''}:{self.password}".encode("latin-1")
-        secrets = {
-            self.password,
-            self.password.encode("latin-1").decode(errors="replace"),
-            urllib.parse.quote(self.password.encode("latin-1"), safe=""),
-            base64.b64encode(pair).decode(),
-            base64.b64encode(pair).decode().rstrip("="),
-        }
-        for secret in sorted(secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
 
 
 def parse_proxy_url(url: str) -> ProxyURL:

@@ -1,10 +1,11 @@
 # Internal, but for what WSTransport inherits.
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
 from ws_core._listener import WSListener
 from ws_core._sender import Sender
 from ws_core.closing import WSCloseHandshake, WSDisconnectReason
 
+@disjoint_base
 class Ending(Sender):
     @property
     def listener(self) -> WSListener | None: ...

@@ -1,12 +1,13 @@
-from typing import NoReturn, final
+from typing import final
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, Never
 
 from ws_core.enums import WSCloseCode, WSMsgType
 
 @final
 class WSFrame:
-    def __init__(self) -> NoReturn: ...
+    # Made by core only. (Not `-> NoReturn`, which would make isinstance() narrow to nothing.)
+    def __init__(self, never: Never, /) -> None: ...
     @property
     def msg_type(self) -> WSMsgType: ...
     @property

@@ -1,16 +1,17 @@
 # Internal: what core's own pure modules use of the compiled protocol.
 import asyncio
-from collections.abc import Sequence
 from typing import Any
+
+from typing_extensions import Self, disjoint_base
 
 from ws_core._listener import WSListener
 from ws_core._sender import Config
 from ws_core._transport import WSTransport
-from ws_core.extension import TransportHook
 from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
 
+@disjoint_base
 class WSProtocol(asyncio.BufferedProtocol):
-    def __init__(self, config: Config, handshake: Any) -> None: ...
+    def __new__(cls, config: Config, handshake: Any) -> Self: ...
     @property
     def transport(self) -> WSTransport: ...
     def opened(
@@ -20,7 +21,6 @@ class WSProtocol(asyncio.BufferedProtocol):
         response: WSUpgradeResponse,
         subprotocol: str | None,
         tail: bytes,
-        hooks: Sequence[TransportHook],
         *,
         is_secure: bool | None = None,
         rsv: int = 0,

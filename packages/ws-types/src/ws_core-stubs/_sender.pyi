@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, final
 
+from typing_extensions import Self, disjoint_base
+
 from ws_core._resets import ResetWatch
 
 @final
@@ -21,8 +23,8 @@ class Config:
     busy_poll_us: int
     debug: Callable[..., None] | None
     resets: ResetWatch | None
-    def __init__(
-        self,
+    def __new__(
+        cls,
         loop: asyncio.AbstractEventLoop,
         logger: logging.Logger | logging.LoggerAdapter[Any],
         *,
@@ -37,9 +39,10 @@ class Config:
         busy_poll_us: int,
         debug: Callable[..., None] | None,
         resets: ResetWatch | None,
-    ) -> None: ...
+    ) -> Self: ...
     def check_thread(self, what: str) -> int: ...
 
+@disjoint_base
 class Sender:
     @property
     def underlying_transport(self) -> asyncio.Transport: ...

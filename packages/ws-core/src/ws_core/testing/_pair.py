@@ -47,7 +47,7 @@ class Pair:
 
 @asynccontextmanager
 async def connected_pair(
-    client_factory: WSListenerFactory = Recorder,
+    client_factory: WSListenerFactory[WSListener] = Recorder,
     server_factory: _ServerFactory = Recorder,
     url: str = "ws://memory/",
     *,

@@ -47,8 +47,8 @@ class Wire:
         client_address: tuple[str, int] = ("127.0.0.1", 50000),
         server_address: tuple[str, int] = ("127.0.0.1", 80),
     ) -> None:
-        self.to_client = Direction(self, "client", cut_into, delay, capacity)
-        self.to_server = Direction(self, "server", cut_into, delay, capacity)
+        self.to_client: Direction = Direction(self, "client", cut_into, delay, capacity)
+        self.to_server: Direction = Direction(self, "server", cut_into, delay, capacity)
         self._addresses = client_address, server_address
         self._ends: tuple[MemoryTransport, ...] = ()
         self._waiters: list[asyncio.Future[None]] = []
