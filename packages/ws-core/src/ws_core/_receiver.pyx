@@ -26,9 +26,10 @@ from ws_core._frame cimport new_frame
 from ws_core._hooks cimport HookChain
 from ws_core._listener cimport CALL_PYTHON, CALL_VTABLE, how_to_call
 from ws_core._sender cimport Config
+from ws_core._sys cimport ws_sys_recv
 from ws_core._wire cimport (
     WL_BIT_FIN, WL_ERROR, WL_FRAME, WL_OP_CLOSE, WL_OP_PING, WL_OP_PONG, WL_OPCODE_CONTROL, WL_OPCODE_MASK,
-    wl_error, wl_error_close_code, wl_error_text, wl_mask_init, wl_reader_init, wl_reader_next, wl_recv,
+    wl_error, wl_error_close_code, wl_error_text, wl_mask_init, wl_reader_init, wl_reader_next,
 )
 
 import os
@@ -139,7 +140,7 @@ cdef class Receiver:
             self.room(&room, &size)
             end = monotonic() + window_s
             while True:
-                nbytes = wl_recv(transport.wr_fd, room, size)
+                nbytes = ws_sys_recv(transport.wr_fd, room, size)
                 if nbytes != -EAGAIN or monotonic() >= end:
                     break
             if nbytes > 0:

@@ -24,20 +24,20 @@ from ws_core._wire cimport (
 
 cdef extern from *:
     """
-    #include "../_wire/sys.h"
+    #include "../_sys.h"
 
     /* A failure of any kind counts as "took nothing": the asyncio transport, which gets the rest, meets the same error
      * and knows how to end the connection. */
     static Py_ssize_t ws_send(int fd, const void *data, Py_ssize_t size)
     {
-        ssize_t n = wl_send(fd, data, (size_t)size);
+        ssize_t n = ws_sys_send(fd, data, (size_t)size);
         return n < 0 ? 0 : n;
     }
 
     static Py_ssize_t ws_send2(int fd, const void *a, Py_ssize_t a_size, const void *b, Py_ssize_t b_size)
     {
         struct iovec parts[2] = {{(void *)a, (size_t)a_size}, {(void *)b, (size_t)b_size}};
-        ssize_t n = wl_sendv(fd, parts, 2);
+        ssize_t n = ws_sys_sendv(fd, parts, 2);
         return n < 0 ? 0 : n;
     }
     """

@@ -13,7 +13,9 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from libc.errno cimport EAGAIN, ECONNABORTED, EPERM, EPROTO
 from libc.string cimport memcpy
 from libc.stdint cimport uint8_t, uint32_t
-from ws_core._wire cimport iovec, sockaddr_storage, socklen_t, wl_accept, wl_recv, wl_send, wl_sendv, wl_tune
+from ws_core._sys cimport (
+    iovec, sockaddr_storage, socklen_t, ws_sys_accept, ws_sys_recv, ws_sys_send, ws_sys_sendv, ws_sys_tune,
+)
 
 import asyncio
 import os
@@ -57,7 +59,7 @@ cdef class SocketTransport:
     cdef int start(self, object protocol) except -1:
         """Begin to talk to `protocol`."""
         self.use(protocol)
-        wl_tune(self.fd, self.family)
+        ws_sys_tune(self.fd, self.family)
         protocol.connection_made(self)
         if not self.closing and not self.paused:
             self.watch_reading(True)
@@ -112,7 +114,7 @@ cdef class SocketTransport:
                     self.read_python()
                     return
                 receiver.room(&room, &size)
-                nbytes = wl_recv(self.fd, room, size)
+                nbytes = ws_sys_recv(self.fd, room, size)
                 if nbytes > 0:
                     receiver.came(nbytes)
                     if nbytes < size:
@@ -139,7 +141,7 @@ cdef class SocketTransport:
             room = memoryview(bytearray(PYTHON_READ))
         if not len(room):
             raise RuntimeError("get_buffer() returned an empty buffer")
-        nbytes = wl_recv(self.fd, PyMemoryView_GET_BUFFER(room).buf, len(room))
+        nbytes = ws_sys_recv(self.fd, PyMemoryView_GET_BUFFER(room).buf, len(room))
         if nbytes == 0:
             self.at_end()
         elif nbytes > 0:
@@ -200,9 +202,9 @@ cdef class SocketTransport:
             return 0
         if self.waiting is None:
             if PyBytes_CheckExact(data):
-                sent = wl_send(self.fd, PyBytes_AS_STRING(data), size)
+                sent = ws_sys_send(self.fd, PyBytes_AS_STRING(data), size)
             else:
-                sent = wl_send(self.fd, PyMemoryView_GET_BUFFER(data).buf, size)
+                sent = ws_sys_send(self.fd, PyMemoryView_GET_BUFFER(data).buf, size)
             if sent == size:
                 return 0
             if sent < 0:
@@ -266,7 +268,7 @@ cdef class SocketTransport:
                 break
         parts[0].iov_base = <char *>parts[0].iov_base + self.first_sent
         parts[0].iov_len -= self.first_sent
-        return wl_sendv(self.fd, parts, count)
+        return ws_sys_sendv(self.fd, parts, count)
 
     def get_write_buffer_size(self):
         return self.waiting_size
@@ -444,7 +446,7 @@ def accept_waiting(int listening_fd, loop, protocol_factory, server, int most):
     cdef SocketTransport transport
     cdef int fd
     for _ in range(most):
-        fd = wl_accept(listening_fd, &peer, &peer_size)
+        fd = ws_sys_accept(listening_fd, &peer, &peer_size)
         if fd < 0:
             if fd == -EAGAIN:
                 return

@@ -37,19 +37,6 @@ cdef extern from "../_wire/entropy.h" nogil:
         pass
     bint wl_entropy_next(wl_entropy *pool, uint32_t *out)
 
-cdef extern from "../_wire/sys.h" nogil:
-    struct sockaddr_storage:
-        unsigned short ss_family
-    ctypedef unsigned int socklen_t
-    struct iovec:
-        void *iov_base
-        size_t iov_len
-    Py_ssize_t wl_recv(int fd, void *room, size_t size)
-    Py_ssize_t wl_send(int fd, const void *data, size_t size)
-    Py_ssize_t wl_sendv(int fd, iovec *parts, int count)
-    int wl_accept(int fd, sockaddr_storage *peer, socklen_t *peer_size)
-    void wl_tune(int fd, int family)
-
 cdef extern from "../_wire/reader.h" nogil:
     ctypedef enum wl_status:
         WL_FRAME

@@ -65,7 +65,8 @@ async def ws_create_server(
     :param read_buffer_init_size: bytes; first size of the buffer that a frame grows in that is too large for one read
     :param strict: RFC 6455 in full. False hands over what comes: reserved bits, fragments in any order, text that is
         not UTF-8, any close code
-    :param use_aiofastnet: None: aiofastnet where the loop allows it; False: the loop's own transports
+    :param use_aiofastnet: None: plain sockets are driven by this library, TLS by aiofastnet, where the loop allows it;
+        True: aiofastnet for both; False: the loop's own transports
     :param cork: gather what the listener sends while the frames of one read are dispatched into one write
     :param busy_poll_us: as for :func:`ws_connect`
     :param max_write_backlog: bytes that may wait for a slow peer; beyond it the listener's on_write_backlog decides
