@@ -198,7 +198,7 @@ class WSServer:
         self._server.close()
 
     async def wait_closed(self) -> None:
-        """Wait until it is closed and (from Python 3.12 on) its last connection is gone."""
+        """Wait until it is closed and its last connection is gone (with the loop's own server: from Python 3.12 on)."""
         self._check_thread("wait_closed")
         await self._server.wait_closed()
 
