@@ -1,8 +1,8 @@
 """Coroutine tests, on the event loops and over the networks that their fixtures name.
 
-A test that takes `net` runs on asyncio and uvloop, plain and TLS, with aiofastnet and without: eight times. One that
-takes `plain_net` leaves out TLS, for what TLS cannot change; `one_net` is one variant only. An `async def` test that
-takes none of them runs on asyncio.
+A test that takes `net` runs on asyncio and uvloop, plain and TLS, on each kind of transport: ten times. One that takes
+`plain_net` leaves out TLS, for what TLS cannot change; `one_net` is one variant only. An `async def` test that takes
+none of them runs on asyncio.
 """
 
 from __future__ import annotations
@@ -34,25 +34,26 @@ def tls(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-@pytest.fixture(params=[True, False], ids=["fast", "native"])
-def fast(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
+@pytest.fixture(params=[None, True, False], ids=["own", "fast", "native"])
+def fast(request: pytest.FixtureRequest) -> bool | None:
+    """`use_aiofastnet`: the default (our own sockets, where it is plain), aiofastnet's transports, the loop's."""
+    return request.param  # type: ignore[no-any-return]
 
 
 @pytest.fixture
-def net(loop_name: str, tls: bool, fast: bool) -> Net:
+def net(loop_name: str, tls: bool, fast: bool | None) -> Net:
     return Net(tls=tls, fast=fast)
 
 
 @pytest.fixture
-def plain_net(loop_name: str, fast: bool) -> Net:
+def plain_net(loop_name: str, fast: bool | None) -> Net:
     return Net(tls=False, fast=fast)
 
 
 @pytest.fixture
 def one_net() -> Net:
-    """For what no loop and no network can change: asyncio, plain, aiofastnet."""
-    return Net(tls=False, fast=True)
+    """For what no loop and no network can change: asyncio, plain, the default."""
+    return Net(tls=False, fast=None)
 
 
 @pytest.fixture
@@ -60,6 +61,16 @@ def socket_path() -> Iterator[Path]:
     """Of a unix socket: short, since the system allows 107 bytes and pytest's own folders lie deep in a clone."""
     with tempfile.TemporaryDirectory(prefix="ws-", dir="/tmp") as folder:
         yield Path(folder) / "ws.sock"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """TLS is aiofastnet's by default: no need to run that twice."""
+
+    def is_twice(item: pytest.Item) -> bool:
+        params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        return params.get("tls") is True and params.get("fast", 0) is None
+
+    items[:] = [item for item in items if not is_twice(item)]
 
 
 @pytest.hookimpl(tryfirst=True)

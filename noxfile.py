@@ -177,7 +177,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside the peers: `-- rtt`, `busy`, `pipelined`, `feed`, `hooks`, `idle`, `autoping`, `proxy`, ..."""
+    """Measure beside the peers: `-- rtt`, `busy`, `pipelined`, `feed`, `handshake`, `hooks`, `idle`, `autoping`, ..."""
     install_family(session, "-r", "benchmarks/requirements.txt")
     for name in session.posargs[:1] or ("rtt", "pipelined", "feed", "idle"):
         session.run("python", "-m", "benchmarks", name, *session.posargs[1:])

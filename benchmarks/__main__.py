@@ -10,7 +10,7 @@ import importlib
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("rtt", "busy", "pipelined", "feed", "hooks", "idle", "autoping", "proxy", "instructions")
+BENCHMARKS = ("rtt", "busy", "pipelined", "feed", "handshake", "hooks", "idle", "autoping", "proxy", "instructions")
 
 
 def main() -> int:

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> Report:
     count = options.connections
     raise_descriptor_limit(count + 1000)
     report = Report("idle", {"connections": count, "size": options.size, "quick": options.quick})
-    libraries = tuple(name for name in LIBRARIES if not (options.quick and name.endswith("+loop"))) + BARE
+    libraries = (*(name for name in LIBRARIES if not (options.quick and name.endswith("+loop"))), "ws_core+fast", *BARE)
     entrants = contenders(options, libraries)
     samples: dict[Contender, list[tuple[float, float]]] = {each: [] for each in entrants}
     with programs() as built:
@@ -85,7 +85,8 @@ def _memory_table(report: Report, samples: dict[Contender, list[tuple[float, flo
     used = {contender: figure([pair[1] for pair in pairs]) for contender, pairs in samples.items()}
     for contender, pairs in samples.items():
         upgraded = figure([pair[0] for pair in pairs])
-        bare = used.get(_bare(contender))
+        below = _bare(contender)
+        bare = None if below is None else used.get(below)
         over = None if bare is None or contender.library in (*BARE, "c") else used[contender].median - bare.median
         table.rows.append(
             [
@@ -106,9 +107,11 @@ def _memory_table(report: Report, samples: dict[Contender, list[tuple[float, flo
         )
 
 
-def _bare(contender: Contender) -> Contender:
-    """The transport that this contender stands on, alone."""
-    on_aiofastnet = contender.library in ("ws_core", "picows")
+def _bare(contender: Contender) -> Contender | None:
+    """The transport that this contender stands on, alone; None: its own, which is nothing without it."""
+    if contender.library.partition("@")[0] == "ws_core":
+        return None
+    on_aiofastnet = contender.library in ("ws_core+fast", "picows")
     return Contender("bare aiofastnet" if on_aiofastnet else "bare loop", contender.loop)
 
 

@@ -62,8 +62,11 @@ LAYERS = {
     "_transport": {"_ending", "_hooks", "_sender", "_wire", "extension", "stats"},
     "_broadcast": {"_transport", "_wire", "closing"},
     "_listener": {"_frame", "_transport", "_wire"},
-    "_receiver": {"_buffer", "_frame", "_hooks", "_listener", "_sender", "_transport", "_wire", "closing"},
-    "_protocol": {"_hooks", "_listener", "_receiver", "_sender", "_transport", "_tuning", "closing"},
+    "_receiver": {"_buffer", "_frame", "_hooks", "_listener", "_sender", "_sys", "_transport", "_wire", "closing"},
+    "_sys": set(),
+    "_socket": {"_receiver", "_sys"},
+    "_accepting": {"_socket"},
+    "_protocol": {"_hooks", "_listener", "_receiver", "_sender", "_socket", "_transport", "_tuning", "closing"},
     "_capi": {"_buffer", "_frame", "_hooks", "_listener", "_transport", "_wire", "capi"},
     "client": {
         *{"_connect", "_handshake", "_listener", "_options", "_protocol", "_sender", "_transport"},
@@ -74,7 +77,7 @@ LAYERS = {
         *{"extension", "negotiation", "upgrade"},
     },
     "server": {
-        *{"_connect", "_ending", "_handshake", "_options", "_protocol", "_transport", "_upgrading"},
+        *{"_accepting", "_connect", "_ending", "_handshake", "_options", "_protocol", "_transport", "_upgrading"},
         *{"extension"},
     },
     "testing": {"_upgrading", "_frame", "_listener", "_transport", "client", "extension", "server", "upgrade", "url"},

@@ -20,8 +20,8 @@ class Contender(NamedTuple):
 FLOOR = Contender("c", "epoll")
 
 # "@FOLDER" after a name: imported from there, for the comparison of a change with what is installed (--also).
-# "+loop": on the event loop's own transports instead of aiofastnet's. "+busy20": with busy_poll_us=20. "+ping": with
-# keepalive. peers/__main__.py has them all.
+# "+fast": plain sockets on aiofastnet's transports, too. "+loop": on the event loop's own transports. "+busy20": with
+# busy_poll_us=20. "+ping": with keepalive. peers/__main__.py has them all.
 LIBRARIES = ("ws_core", "picows", "ws_core+loop", "picows+loop", "aiohttp", "websockets")
 LOOPS = ("asyncio", "uvloop")
 

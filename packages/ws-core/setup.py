@@ -13,7 +13,7 @@ WIRE = f"{PACKAGE}/_wire"
 # Every header: setuptools rebuilds an object only when something in its
 # `depends` has changed.
 LAYOUT = runpy.run_path(f"{PACKAGE}/_layout.py")["write_layout_pxd"](Path(PACKAGE))
-HEADERS = [*glob(f"{WIRE}/*.h"), *glob(f"{PACKAGE}/include/*.h"), *glob(f"{PACKAGE}/*.pxd")]
+HEADERS = [*glob(f"{WIRE}/*.h"), *glob(f"{PACKAGE}/*.h"), *glob(f"{PACKAGE}/include/*.h"), *glob(f"{PACKAGE}/*.pxd")]
 
 
 def module(name: str, *wire: str) -> Extension:
@@ -47,6 +47,7 @@ setup(
             module("_broadcast", "header", "mask"),
             module("_receiver", "header", "mask", "utf8", "reader"),
             module("_protocol"),
+            module("_socket", "header", "mask", "entropy", "utf8", "reader"),
             module("_capi", "header", "mask"),
         ],
         include_path=["src"],

@@ -229,10 +229,10 @@ class Net:
     #: Those of the running test, also the ones it made itself; conftest.py closes them.
     live: ClassVar[list[Net]] = []
 
-    def __init__(self, *, tls: bool, fast: bool) -> None:
+    def __init__(self, *, tls: bool, fast: bool | None) -> None:
         self.tls = tls
         self.fast = fast
-        self.use_aiofastnet = None if fast else False
+        self.use_aiofastnet = fast
         self.live.append(self)
         self._servers: list[Any] = []
         self._transports: list[WSTransport] = []

@@ -31,7 +31,7 @@ class Kind(NamedTuple):
 
     loop_name: str
     tls: bool
-    fast: bool
+    fast: bool | None
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
         return LOOPS[self.loop_name]()

@@ -61,7 +61,7 @@ async def fed(net: Net, script: list[Any], **kwargs: Any) -> Feeder:
 
 def polls(net: Net) -> bool:
     """Whether core may read the socket itself: not on uvloop's own transports."""
-    return net.fast or "uvloop" not in type(asyncio.get_running_loop()).__module__
+    return net.fast is not False or "uvloop" not in type(asyncio.get_running_loop()).__module__
 
 
 @pytest.mark.parametrize("busy_poll_us", [0, WINDOW_US])

@@ -355,9 +355,10 @@ async def test_no_delay(net: Net) -> None:
 async def test_which_transports_are_used(plain_net: Net, use_aiofastnet: bool | None) -> None:
     server = await plain_net.serve(use_aiofastnet=use_aiofastnet)
     transport, _ = await plain_net.connect(server, use_aiofastnet=use_aiofastnet)
-    for side in (transport, next(iter(server.connections))):
-        module = type(side.underlying_transport).__module__
-        assert module.startswith("aiofastnet") is (use_aiofastnet is not False)
+    modules = [type(side.underlying_transport).__module__ for side in (transport, next(iter(server.connections)))]
+    assert modules[0].startswith("aiofastnet") is (use_aiofastnet is not False)
+    assert modules[1].startswith("aiofastnet") is (use_aiofastnet is True)
+    assert (modules[1] == "ws_core._socket") is (use_aiofastnet is None)
 
 
 async def test_the_listener_is_made_after_the_socket(plain_net: Net) -> None:

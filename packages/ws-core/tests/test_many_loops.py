@@ -45,12 +45,12 @@ THREADS = 4
 
 
 @pytest.fixture
-def kind(loop_name: str, tls: bool, fast: bool) -> Kind:
+def kind(loop_name: str, tls: bool, fast: bool | None) -> Kind:
     return Kind(loop_name, tls, fast)
 
 
 @pytest.fixture
-def plain(loop_name: str, fast: bool) -> Kind:
+def plain(loop_name: str, fast: bool | None) -> Kind:
     return Kind(loop_name, False, fast)
 
 

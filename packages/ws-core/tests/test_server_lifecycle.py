@@ -258,7 +258,7 @@ async def test_slow_peers_are_dropped(net: Net) -> None:
         await sending
 
 
-async def test_a_silent_peer_in_the_tls_handshake_is_dropped(plain_net: Net, loop_name: str, fast: bool) -> None:
+async def test_a_silent_peer_in_the_tls_handshake_is_dropped(plain_net: Net, loop_name: str, fast: bool | None) -> None:
     async with contextlib.aclosing(Net(tls=True, fast=fast)) as secure:
         server = await secure.serve(websocket_handshake_timeout=SHORT_S)
         reader, writer = await asyncio.open_connection("127.0.0.1", secure.port(server))

@@ -190,7 +190,7 @@ async def test_a_server_is_not_shut_down_by_another_threads_async_with(one_net: 
     assert server.is_serving()
 
 
-def test_a_server_whose_loop_runs_in_another_thread(loop_name: str, tls: bool, fast: bool) -> None:
+def test_a_server_whose_loop_runs_in_another_thread(loop_name: str, tls: bool, fast: bool | None) -> None:
     """Made here, then the loop is given to a thread: that one is the server's from then on."""
     loop = LOOPS[loop_name]()
     net = Kind(loop_name, tls, fast).net()

@@ -10,6 +10,7 @@ from cpython.time cimport monotonic
 from ws_core._hooks cimport HookChain
 from ws_core._listener cimport WSListener
 from ws_core._receiver cimport HANDSHAKE, LOST, OPEN, Receiver
+from ws_core._socket cimport SocketTransport
 from ws_core._transport cimport WSTransport
 
 import asyncio
@@ -44,28 +45,33 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
 
     def connection_made(self, underlying):
         cdef WSTransport transport
+        cdef int fd = -1
         if self.transport is not None or self.handshake is None or self.state != HANDSHAKE:
             raise RuntimeError("a WSProtocol serves one connection")
-        sock = underlying.get_extra_info("socket")
         transport = <WSTransport>WSTransport.__new__(WSTransport)
         transport.config = self.config
         transport.shared = self.shared
         transport.thread_id = PyThread_get_thread_ident()
         transport.underlying_transport = underlying
         transport.is_client_side = self.config.is_client_side
-        self.over_tls = transport.is_secure = underlying.get_extra_info("sslcontext") is not None
         transport.wr_fd = -1
         transport.wr_cork = 1    # until opened(): what an extension's attach() sends stays behind the upgrade
         # Elsewhere writelines() joins its parts, or forgets to pause its protocol (CPython gh-127655).
         transport.wr_in_parts = type(underlying).__module__.startswith("uvloop.")
         transport.wr_backlogged = True    # the handshake writes past us: look before the first send
         transport.last_data_time = monotonic()
-        if sock is not None:
-            tune(sock)
-            if not self.over_tls and type(underlying).__module__ in _DIRECT_MODULES:
-                transport.wr_fd = sock.fileno()
-            if self.config.resets is not None:
-                self.watched = self.config.resets.add(underlying, sock)
+        if isinstance(underlying, SocketTransport):
+            transport.wr_fd = fd = (<SocketTransport>underlying).fd
+        else:
+            self.over_tls = transport.is_secure = underlying.get_extra_info("sslcontext") is not None
+            sock = underlying.get_extra_info("socket")
+            if sock is not None:
+                tune(sock)
+                fd = sock.fileno()
+                if not self.over_tls and type(underlying).__module__ in _DIRECT_MODULES:
+                    transport.wr_fd = fd
+        if self.config.resets is not None and fd >= 0:
+            self.watched = self.config.resets.add(underlying, fd)
         self.transport = transport
         self.handshake.connection_made(self, underlying)
 

@@ -36,6 +36,8 @@ cdef class Receiver:
 
     cdef int begin(self, object listener, int rsv) except -1
     cdef int end(self) except -1
+    cdef int room(self, uint8_t **data, Py_ssize_t *size) except -1
+    cdef int came(self, Py_ssize_t nbytes) except -1
     cdef int batch(self, Py_ssize_t nbytes) except -1
     cdef int busy_poll(self) except -1
     cdef int receive(self, Block block, uint8_t *data, Py_ssize_t size) except -1

@@ -26,6 +26,7 @@ from ws_core._frame cimport new_frame
 from ws_core._hooks cimport HookChain
 from ws_core._listener cimport CALL_PYTHON, CALL_VTABLE, how_to_call
 from ws_core._sender cimport Config
+from ws_core._sys cimport ws_sys_recv
 from ws_core._wire cimport (
     WL_BIT_FIN, WL_ERROR, WL_FRAME, WL_OP_CLOSE, WL_OP_PING, WL_OP_PONG, WL_OPCODE_CONTROL, WL_OPCODE_MASK,
     wl_error, wl_error_close_code, wl_error_text, wl_mask_init, wl_reader_init, wl_reader_next,
@@ -36,23 +37,6 @@ import os
 from ws_core.closing import WSDisconnectKind
 from ws_core.enums import WSCloseCode
 from ws_core.errors import WSProtocolError
-
-cdef extern from *:
-    """
-    #include <errno.h>
-    #include <sys/socket.h>
-
-    /* One recv(2) that never blocks: bytes, 0 at the end of the stream, -errno; -EAGAIN: there is nothing yet. */
-    static Py_ssize_t ws_recv(int fd, void *room, Py_ssize_t size)
-    {
-        ssize_t n;
-        do {
-            n = recv(fd, room, (size_t)size, MSG_DONTWAIT);
-        } while (n < 0 && errno == EINTR);
-        return n >= 0 ? n : errno == EWOULDBLOCK ? -EAGAIN : -errno;
-    }
-    """
-    Py_ssize_t ws_recv(int fd, void *room, Py_ssize_t size)
 
 wl_mask_init()
 
@@ -80,23 +64,38 @@ cdef class Receiver:
         return self.shared.rd_view
 
     def buffer_updated(self, Py_ssize_t nbytes):
-        if nbytes <= 0:
-            if nbytes < 0:
-                raise ValueError("nbytes must not be negative")
-            return
+        if nbytes < 0:
+            raise ValueError("nbytes must not be negative")
+        if nbytes:
+            self.came(nbytes)
+
+    cdef int room(self, uint8_t **data, Py_ssize_t *size) except -1:
+        """get_buffer() for who reads in C."""
+        if self.rd_own is not None and not self.in_batch:
+            data[0] = self.rd_own.data + self.rd_own_used
+            size[0] = self.rd_own.size - self.rd_own_used
+        else:
+            self.shared.ask_room(<void *>self)
+            data[0] = self.shared.rd_block.data + self.shared.rd_start
+            size[0] = self.shared.rd_block.size - self.shared.rd_start
+        return 0
+
+    cdef int came(self, Py_ssize_t nbytes) except -1:
+        """buffer_updated() for who reads in C."""
         if self.transport is None:
             if self.state == LOST:
-                return
+                return 0
             raise RuntimeError("buffer_updated() was called before connection_made()")
         if self.in_batch:
             # asyncio's TLS reads on inside close(); what comes then is thrown away.
             if self.transport.wr_closed or self.transport.underlying_transport.is_closing():
                 self.shared.rd_reader = NULL
-                return
+                return 0
             raise RuntimeError("buffer_updated() was called while the frames of the last one are dispatched")
         self.batch(nbytes)
         if self.config.busy_poll_us and self.state == OPEN:
             self.busy_poll()
+        return 0
 
     cdef int batch(self, Py_ssize_t nbytes) except -1:
         """`nbytes` are in the room that get_buffer() gave."""
@@ -138,16 +137,10 @@ cdef class Receiver:
             if (transport is None or transport.wr_fd < 0 or transport.wr_closed
                     or not transport.underlying_transport.is_reading()):
                 return 0
-            if self.rd_own is not None:
-                room = self.rd_own.data + self.rd_own_used
-                size = self.rd_own.size - self.rd_own_used
-            else:
-                self.shared.ask_room(<void *>self)
-                room = self.shared.rd_block.data + self.shared.rd_start
-                size = self.shared.rd_block.size - self.shared.rd_start
+            self.room(&room, &size)
             end = monotonic() + window_s
             while True:
-                nbytes = ws_recv(transport.wr_fd, room, size)
+                nbytes = ws_sys_recv(transport.wr_fd, room, size)
                 if nbytes != -EAGAIN or monotonic() >= end:
                     break
             if nbytes > 0:

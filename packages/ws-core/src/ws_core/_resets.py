@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import select
-import socket
 import weakref
 from weakref import WeakKeyDictionary
 
@@ -30,11 +29,10 @@ class ResetWatch:
         self._visiting = False
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._woken)
 
-    def add(self, transport: asyncio.Transport, sock: socket.socket) -> int:
+    def add(self, transport: asyncio.Transport, fd: int) -> int:
         """Watch a connection. Returns what :meth:`remove` wants, or -1 if there is nothing to watch."""
-        if not type(transport).__module__.startswith("aiofastnet."):
+        if not type(transport).__module__.startswith(("aiofastnet.", "ws_core.")):
             return -1
-        fd = sock.fileno()
         try:
             # Errors and hang-ups are always reported; edge-triggered, that is once each.
             self._epoll.register(fd, select.EPOLLET)

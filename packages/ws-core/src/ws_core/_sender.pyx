@@ -24,35 +24,20 @@ from ws_core._wire cimport (
 
 cdef extern from *:
     """
-    #include <errno.h>
-    #include <sys/socket.h>
-    #include <sys/uio.h>
-    #ifndef MSG_NOSIGNAL
-    #define MSG_NOSIGNAL 0
-    #endif
+    #include "../_sys.h"
 
-    /* One send(2) that never blocks and never raises a signal. A failure of any
-     * kind counts as "took nothing": the asyncio transport, which gets the rest,
-     * meets the same error and knows how to end the connection. */
+    /* A failure of any kind counts as "took nothing": the asyncio transport, which gets the rest, meets the same error
+     * and knows how to end the connection. */
     static Py_ssize_t ws_send(int fd, const void *data, Py_ssize_t size)
     {
-        ssize_t n;
-        do {
-            n = send(fd, data, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
-        } while (n < 0 && errno == EINTR);
+        ssize_t n = ws_sys_send(fd, data, (size_t)size);
         return n < 0 ? 0 : n;
     }
 
     static Py_ssize_t ws_send2(int fd, const void *a, Py_ssize_t a_size, const void *b, Py_ssize_t b_size)
     {
         struct iovec parts[2] = {{(void *)a, (size_t)a_size}, {(void *)b, (size_t)b_size}};
-        struct msghdr message = {0};
-        ssize_t n;
-        message.msg_iov = parts;
-        message.msg_iovlen = 2;
-        do {
-            n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-        } while (n < 0 && errno == EINTR);
+        ssize_t n = ws_sys_sendv(fd, parts, 2);
         return n < 0 ? 0 : n;
     }
     """

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
+from ws_core._accepting import SocketServer
 from ws_core._connect import fast_net
 from ws_core._ending import check_close_timeout, close_payload
 from ws_core._handshake import check_subprotocols
@@ -64,7 +65,8 @@ async def ws_create_server(
     :param read_buffer_init_size: bytes; first size of the buffer that a frame grows in that is too large for one read
     :param strict: RFC 6455 in full. False hands over what comes: reserved bits, fragments in any order, text that is
         not UTF-8, any close code
-    :param use_aiofastnet: None: aiofastnet where the loop allows it; False: the loop's own transports
+    :param use_aiofastnet: None: plain sockets are driven by this library, TLS by aiofastnet, where the loop allows it;
+        True: aiofastnet for both; False: the loop's own transports
     :param cork: gather what the listener sends while the frames of one read are dispatched into one write
     :param busy_poll_us: as for :func:`ws_connect`
     :param max_write_backlog: bytes that may wait for a slow peer; beyond it the listener's on_write_backlog decides
@@ -112,15 +114,25 @@ async def ws_create_server(
         if opened is not None:
             return WSServer(opened, settings)
     module = fast_net(use_aiofastnet, loop, kwargs.get("ssl"))
+    # Plain sockets are driven by ourselves, unless the caller has asked for something else.
+    own = module is not None and use_aiofastnet is None and kwargs.get("ssl") is None
+    start_serving = kwargs.pop("start_serving", True)
+    kwargs["start_serving"] = start_serving and not own
     if path is not None:
         if host is not None or port is not None:
             raise ValueError("path= is for a unix socket, it excludes host and port")
         create: Any = loop.create_unix_server if module is None else functools.partial(module.create_unix_server, loop)
-        return WSServer(await create(protocol_factory, path, **kwargs), settings)
-    if kwargs.get("sock") is None and port is None:
-        port = 0
-    create = loop.create_server if module is None else functools.partial(module.create_server, loop)
-    return WSServer(await create(protocol_factory, host, port, **kwargs), settings)
+        server = await create(protocol_factory, path, **kwargs)
+    else:
+        if kwargs.get("sock") is None and port is None:
+            port = 0
+        create = loop.create_server if module is None else functools.partial(module.create_server, loop)
+        server = await create(protocol_factory, host, port, **kwargs)
+    if own:
+        server = SocketServer(server, loop, protocol_factory, kwargs.get("backlog", 100))
+        if start_serving:
+            await server.start_serving()
+    return WSServer(server, settings)
 
 
 class WSServer:
@@ -186,7 +198,7 @@ class WSServer:
         self._server.close()
 
     async def wait_closed(self) -> None:
-        """Wait until it is closed and (from Python 3.12 on) its last connection is gone."""
+        """Wait until it is closed and its last connection is gone (with the loop's own server: from Python 3.12 on)."""
         self._check_thread("wait_closed")
         await self._server.wait_closed()
 

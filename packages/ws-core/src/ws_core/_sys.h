@@ -1,0 +1,80 @@
+/* System calls on stream sockets: none of them blocks, none raises a signal, all are tried again after EINTR. */
+#ifndef WS_SYS_H
+#define WS_SYS_H
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
+
+/* errno as a negative number; "not now" is always -EAGAIN. */
+static inline ssize_t ws_sys_error(void)
+{
+    return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+}
+
+/* Bytes received, 0 at the end of the stream, or an error. */
+static inline ssize_t ws_sys_recv(int fd, void *room, size_t size)
+{
+    ssize_t n;
+    do {
+        n = recv(fd, room, size, MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    return n >= 0 ? n : ws_sys_error();
+}
+
+/* Bytes sent, or an error. */
+static inline ssize_t ws_sys_send(int fd, const void *data, size_t size)
+{
+    ssize_t n;
+    do {
+        n = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    return n >= 0 ? n : ws_sys_error();
+}
+
+/* The same for several pieces. */
+static inline ssize_t ws_sys_sendv(int fd, struct iovec *parts, int count)
+{
+    struct msghdr message = {0};
+    ssize_t n;
+    message.msg_iov = parts;
+    message.msg_iovlen = (size_t)count;
+    do {
+        n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    return n >= 0 ? n : ws_sys_error();
+}
+
+/* The descriptor of a connection that waited, not blocking, not inherited; or an error. */
+static inline int ws_sys_accept(int fd, struct sockaddr_storage *peer, socklen_t *peer_size)
+{
+    int accepted;
+    do {
+        *peer_size = sizeof(*peer);
+        accepted = accept4(fd, (struct sockaddr *)peer, peer_size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } while (accepted < 0 && errno == EINTR);
+    return accepted >= 0 ? accepted : (int)ws_sys_error();
+}
+
+/* No Nagle, and acknowledge at once where one can ask for it. A peer that has gone already is no error here. */
+static inline void ws_sys_tune(int fd, int family)
+{
+    const int on = 1;
+    if (family != AF_INET && family != AF_INET6)
+        return;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+#ifdef TCP_QUICKACK
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+#endif
+}
+
+#endif
