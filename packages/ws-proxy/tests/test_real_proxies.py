@@ -251,7 +251,9 @@ async def test_a_context_for_the_proxy_that_has_callbacks(
     assert (tmp_path / "other").exists()
 
 
-async def test_the_certificate_of_the_server_is_checked_behind_a_proxy(loop_name: str, fast: bool | None, park: Park) -> None:
+async def test_the_certificate_of_the_server_is_checked_behind_a_proxy(
+    loop_name: str, fast: bool | None, park: Park
+) -> None:
     net = Net(tls=True, fast=fast)
     server = await net.serve()
     # The server tells the loop of clients that go away in the handshake, in asyncio's debug mode and with aiofastnet.

@@ -1,7 +1,7 @@
 """A server for plain sockets: it accepts connections in C, without a task or a transport of the loop for each.
 
-Whoever binds the sockets (loop.create_server and its like, with ``start_serving=False``) keeps them; what is listened on
-here is a duplicate of each, so that only public interfaces are used. Knows no WebSocket.
+Whoever binds the sockets (loop.create_server and its like, with ``start_serving=False``) keeps them; what is listened
+on here is a duplicate of each, so that only public interfaces are used. Knows no WebSocket.
 """
 
 from __future__ import annotations
