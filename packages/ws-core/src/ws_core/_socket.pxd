@@ -48,4 +48,4 @@ cdef class SocketTransport:
     cdef int fail(self, exc, str what) except -1
     cdef int report(self, exc, str what) except -1
     cdef int shut_down(self) except -1
-    cdef object socket(self)
+    cdef object own_socket(self)

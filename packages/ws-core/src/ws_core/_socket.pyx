@@ -7,7 +7,7 @@
 # its protocol, and what the loop needs to watch a descriptor.
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromObject, PyMemoryView_GET_BUFFER
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.errno cimport EAGAIN, ECONNABORTED, EPERM, EPROTO
@@ -104,9 +104,9 @@ cdef class SocketTransport:
         cdef uint8_t *room
         cdef Py_ssize_t size, nbytes
         cdef Receiver receiver
-        cdef int turn
+        cdef int _turn
         try:
-            for turn in range(READS_MOST):
+            for _turn in range(READS_MOST):
                 if self.closing or self.paused or not self.is_read:
                     return
                 receiver = self.receiver
@@ -323,7 +323,7 @@ cdef class SocketTransport:
 
     cdef int shut_down(self) except -1:
         try:
-            self.socket().shutdown(socket.SHUT_WR)
+            self.own_socket().shutdown(socket.SHUT_WR)
         except OSError:
             pass    # the peer has reset it: the next read says so
         return 0
@@ -388,7 +388,7 @@ cdef class SocketTransport:
 
     # ------------------------------------------------------------------ what it is
 
-    cdef object socket(self):
+    cdef object own_socket(self):
         """Our descriptor as a socket object, which owns it from now on."""
         if self.sock is None:
             if self.fd < 0:
@@ -402,9 +402,9 @@ cdef class SocketTransport:
         if name == "peername":
             return "" if self.peer_size == 0 else _address(self.family, self.peer)    # nothing: a unix socket
         if name == "socket":
-            return default if self.fd < 0 else asyncio.trsock.TransportSocket(self.socket())
+            return default if self.fd < 0 else asyncio.trsock.TransportSocket(self.own_socket())
         if name == "sockname":
-            return default if self.fd < 0 else self.socket().getsockname()
+            return default if self.fd < 0 else self.own_socket().getsockname()
         return default
 
     def __repr__(self):
