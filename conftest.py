@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import uvloop
 
+import ws_core.extension
 from harness import Net, within
 
 TEST_LIMIT_S = 60.0
@@ -61,6 +62,13 @@ def socket_path() -> Iterator[Path]:
     """Of a unix socket: short, since the system allows 107 bytes and pytest's own folders lie deep in a clone."""
     with tempfile.TemporaryDirectory(prefix="ws-", dir="/tmp") as folder:
         yield Path(folder) / "ws.sock"
+
+
+@pytest.fixture
+def no_extensions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing registered, and nothing left behind."""
+    monkeypatch.setattr(ws_core.extension, "_registered", [])
+    monkeypatch.setattr(ws_core.extension, "_entry_points_loaded", True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -183,6 +183,14 @@ def request_bytes(
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
+def make_extension(name: str, **options: Any) -> ws_core.Extension:
+    """An extension that owns these options, given with their defaults, and does nothing."""
+    made = ws_core.Extension()
+    made.name = name
+    made.options = options
+    return made
+
+
 class RawPeer:
     """One end of a connection, in bytes: what it reads and writes is up to the test."""
 

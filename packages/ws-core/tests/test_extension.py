@@ -11,6 +11,7 @@ import pytest
 
 import ws_core
 from harness import Net, Recorder, client_frame, until, within
+from harness import make_extension as make
 from ws_core import (
     Extension,
     TransportHook,
@@ -24,19 +25,7 @@ from ws_core import (
     registered_extensions,
 )
 
-
-@pytest.fixture(autouse=True)
-def registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing registered, and nothing left behind."""
-    monkeypatch.setattr(extension, "_registered", [])
-    monkeypatch.setattr(extension, "_entry_points_loaded", True)
-
-
-def make(name: str, **options: Any) -> Extension:
-    made = Extension()
-    made.name = name
-    made.options = options
-    return made
+pytestmark = pytest.mark.usefixtures("no_extensions")
 
 
 def test_register() -> None:

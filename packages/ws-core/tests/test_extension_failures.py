@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness import Net
+from harness import make_extension as make
 from ws_core import (
     Extension,
     TransportHook,
@@ -20,19 +21,7 @@ from ws_core import (
     registered_extensions,
 )
 
-
-@pytest.fixture(autouse=True)
-def registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing registered, and nothing left behind."""
-    monkeypatch.setattr(extension, "_registered", [])
-    monkeypatch.setattr(extension, "_entry_points_loaded", True)
-
-
-def make(name: str, **options: Any) -> Extension:
-    made = Extension()
-    made.name = name
-    made.options = options
-    return made
+pytestmark = pytest.mark.usefixtures("no_extensions")
 
 
 class Attaching(Extension):
