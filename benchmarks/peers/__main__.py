@@ -35,6 +35,7 @@ PERIODICALLY = 2  # in both libraries
 SETTINGS: dict[str, dict[str, Any]] = {
     "busy20": {"busy_poll_us": 20},
     "busy100": {"busy_poll_us": 100},
+    "fast": {"use_aiofastnet": True},
     "loop": {"use_aiofastnet": False},
     "stub": {"use_aiofastnet": False},
     "ping": KEEPALIVE,
