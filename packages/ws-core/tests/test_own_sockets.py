@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import hashlib
 import os
@@ -237,6 +238,28 @@ async def test_abort_drops_the_backlog(own: Net) -> None:
     await server.event("disconnected")
     below.close()
     below.write(b"x")
+
+
+async def test_nothing_follows_a_backlog_that_was_dropped(own: Net) -> None:
+    """The peer would take it for the rest of the message that was cut."""
+    server, below, peer = await accepted(own)
+    raw = peer.writer.get_extra_info("socket")
+    shrink(below, peer)
+    below.write(b"x" * 3_000_000)
+    assert below.get_write_buffer_size()
+    with socket.socket(fileno=os.dup(raw.fileno())) as reading:
+        reading.settimeout(0.2)
+        below.abort()
+        received = b""
+        with contextlib.suppress(TimeoutError):
+            while data := reading.recv(1 << 20):  # in one turn of the loop: there is room again
+                received += data
+        server.transport.send(WSMsgType.TEXT, "follows")
+        await server.event("disconnected")
+        with contextlib.suppress(TimeoutError):
+            while data := reading.recv(1 << 20):
+                received += data
+    assert received.strip(b"x") == b""
 
 
 @pytest.mark.parametrize("data", ["text", 1, None, [b"x"]], ids=repr)

@@ -354,6 +354,8 @@ cdef class SocketTransport:
         if self.ending:
             return 0
         self.ending = self.closing = True
+        if self.waiting is not None:
+            self.shut_down()    # WSTransport writes beside us: nothing may follow what is lost
         self.waiting = None
         self.waiting_size = 0
         self.watch_writing(False)
