@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness import Net, until, within
-from ws_core import WSMsgType
+from ws_core import WSMsgType, WSServer, ws_create_server
 
 
 @pytest.fixture
@@ -121,3 +121,85 @@ async def test_a_factory_that_fails_leaves_nothing(own: Net, monkeypatch: pytest
     waiting = asyncio.ensure_future(server.wait_closed())
     server.close()
     await within(waiting)  # it counts no connection that is not there
+
+
+async def test_an_address_that_another_socket_listens_on(own: Net) -> None:
+    """listen(2) fails: nothing is left open, and it may be tried again."""
+    first, second = socket.socket(), socket.socket()
+    for sock in (first, second):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    first.bind(("127.0.0.1", 0))
+    second.bind(first.getsockname())
+    second.listen()
+    with pytest.raises(OSError, match="in use"):
+        await own.serve(sock=first)
+    assert first.fileno() >= 0  # it is the caller's
+    server = await own.serve(sock=first, start_serving=False)
+    with pytest.raises(OSError, match="in use"):
+        await server.start_serving()
+    assert not server.is_serving()
+    second.close()
+    await server.start_serving()
+    await own.connect(server)
+
+
+async def test_closed_while_it_accepts(own: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a callback does to the server is seen before the next accept(2): its descriptor may be another's by then."""
+    import ws_core.server
+
+    complaints: list[dict[str, Any]] = []
+    server = await own.serve()
+    port = own.port(server)
+    others: list[socket.socket] = []
+
+    def handler(loop: Any, context: dict[str, Any]) -> None:
+        complaints.append(context)
+        server.close()
+        while len(others) < 4:  # they get the numbers that are free now
+            others.append(socket.create_server(("127.0.0.1", 0)))
+
+    def fails(settings: Any) -> Any:
+        raise MemoryError("no")
+
+    asyncio.get_running_loop().set_exception_handler(handler)
+    monkeypatch.setattr(ws_core.server, "ServerHandshake", fails)
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(3)]
+    await until(lambda: complaints)
+    await within(server.wait_closed())
+    assert [type(context["exception"]) for context in complaints] == [MemoryError]
+    for sock in clients + others:
+        sock.close()
+
+
+def test_interrupted_while_it_accepts(loop_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """KeyboardInterrupt comes out of the loop; the connection is closed, and the server counts it no more."""
+    import uvloop
+
+    import ws_core.server
+
+    loop = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}[loop_name]()
+
+    async def serve() -> WSServer:
+        return await ws_create_server(lambda request: None, "127.0.0.1", 0)
+
+    async def end() -> None:
+        server.close()
+        await within(server.wait_closed())
+
+    def interrupted(settings: Any) -> Any:
+        raise KeyboardInterrupt
+
+    server = loop.run_until_complete(serve())
+    monkeypatch.setattr(ws_core.server, "ServerHandshake", interrupted)
+    with socket.create_connection(server.sockets[0].getsockname()) as client:
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_until_complete(asyncio.sleep(10))
+        loop.run_until_complete(end())
+        assert client.recv(1) == b""
+    loop.close()
+
+
+async def test_a_backlog_below_zero(own: Net) -> None:
+    """The system takes it for 0."""
+    server = await own.serve(backlog=-1)
+    await own.connect(server)

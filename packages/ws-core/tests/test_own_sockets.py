@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import hashlib
 import os
@@ -190,6 +191,15 @@ async def test_nothing_comes_between_the_lines(own: Net) -> None:
     assert data == b"a" * 1_000_000 + b"b" * 1_000_000 + b"PAUSED"
 
 
+async def test_all_lines_or_none(own: Net) -> None:
+    _, below, peer = await accepted(own)
+    with pytest.raises(TypeError, match="bytes-like"):
+        below.writelines([b"half a message", "text"])
+    below.write(b"whole")
+    below.close()
+    assert await peer.rest() == b"whole"
+
+
 async def test_the_end_behind_a_backlog(own: Net) -> None:
     server, below, peer = await accepted(own)
     shrink(below, peer)
@@ -228,6 +238,28 @@ async def test_abort_drops_the_backlog(own: Net) -> None:
     await server.event("disconnected")
     below.close()
     below.write(b"x")
+
+
+async def test_nothing_follows_a_backlog_that_was_dropped(own: Net) -> None:
+    """The peer would take it for the rest of the message that was cut."""
+    server, below, peer = await accepted(own)
+    raw = peer.writer.get_extra_info("socket")
+    shrink(below, peer)
+    below.write(b"x" * 3_000_000)
+    assert below.get_write_buffer_size()
+    with socket.socket(fileno=os.dup(raw.fileno())) as reading:
+        reading.settimeout(0.2)
+        below.abort()
+        received = b""
+        with contextlib.suppress(TimeoutError):
+            while data := reading.recv(1 << 20):  # in one turn of the loop: there is room again
+                received += data
+        server.transport.send(WSMsgType.TEXT, "follows")
+        await server.event("disconnected")
+        with contextlib.suppress(TimeoutError):
+            while data := reading.recv(1 << 20):
+                received += data
+    assert received.strip(b"x") == b""
 
 
 @pytest.mark.parametrize("data", ["text", 1, None, [b"x"]], ids=repr)
@@ -299,6 +331,27 @@ async def test_another_protocol(own: Net, kind: type[Plain], keep: bool) -> None
         below.close()
     await until(lambda: other.lost)
     ours.connection_lost(None)  # which would never hear of it
+
+
+async def test_bytes_are_not_received_into(own: Net) -> None:
+    """A buffer that nobody may write to is refused, whatever came."""
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+    _, below, peer = await accepted(own)
+    ours = below.get_protocol()
+    constant = bytes(16)
+
+    class ReadOnly(Buffered):
+        def get_buffer(self, sizehint: int) -> Any:
+            return constant
+
+    other = ReadOnly(False)
+    below.set_protocol(other)
+    await peer.send(b"overwritten")
+    await until(lambda: other.lost)
+    assert constant == bytes(16)
+    assert [type(context["exception"]) for context in complaints] == [BufferError]
+    ours.connection_lost(None)
 
 
 async def test_a_protocol_that_fails_ends_the_connection(plain_net: Net, loop_name: str) -> None:

@@ -47,11 +47,20 @@ class SocketServer:
     async def start_serving(self) -> None:
         if self._closed:
             raise RuntimeError("the server is closed")
-        if self._listening is None:
-            self._listening = [socket.socket(fileno=os.dup(bound.fileno())) for bound in self._bound.sockets]
-            for listening in self._listening:
-                listening.listen(self._backlog)
-                self._watch(listening)
+        if self._listening is not None:
+            return
+        made: list[socket.socket] = []
+        try:
+            for bound in self._bound.sockets:
+                made.append(socket.socket(fileno=os.dup(bound.fileno())))
+                made[-1].listen(self._backlog)
+        except BaseException:
+            for listening in made:
+                listening.close()
+            raise
+        self._listening = made
+        for listening in made:
+            self._watch(listening)
 
     def _watch(self, listening: socket.socket) -> None:
         if not self._closed:
@@ -59,7 +68,7 @@ class SocketServer:
 
     def _accept(self, listening: socket.socket) -> None:
         try:
-            accept_waiting(listening.fileno(), self._loop, self._protocol_factory, self, self._backlog + 1)
+            accept_waiting(listening, self._loop, self._protocol_factory, self, max(self._backlog, 0) + 1)
         except OSError as exc:
             # What waits stays readable: without a pause the loop would do nothing else.
             context = {"message": "accept() failed; the server goes on in a second", "exception": exc}

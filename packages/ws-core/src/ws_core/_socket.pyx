@@ -141,6 +141,8 @@ cdef class SocketTransport:
             room = memoryview(bytearray(PYTHON_READ))
         if not len(room):
             raise RuntimeError("get_buffer() returned an empty buffer")
+        if room.readonly:
+            raise BufferError("get_buffer() returned a buffer that must not be written to")
         nbytes = ws_sys_recv(self.fd, PyMemoryView_GET_BUFFER(room).buf, len(room))
         if nbytes == 0:
             self.at_end()
@@ -185,10 +187,7 @@ cdef class SocketTransport:
         self.too_much()
 
     def writelines(self, list_of_data):
-        self.check_thread("writelines")
-        for data in list_of_data:
-            self.put(data)
-        self.too_much()    # not in between: pause_writing() may write
+        self.write(b"".join(list_of_data))    # all or nothing, in one system call
 
     cdef int put(self, object data) except -1:
         cdef Py_ssize_t size
@@ -245,13 +244,15 @@ cdef class SocketTransport:
         if not self.waiting:
             self.waiting = None
             self.watch_writing(False)
-        self.little_left()
-        # Not before resume_writing(), which may have written more.
-        if self.waiting is None and not self.ending:
-            if self.closing:
-                self.end(None)
-            elif self.eof_asked:
-                self.shut_down()
+        try:
+            self.little_left()
+        finally:
+            # Not before resume_writing(), which may have written more.
+            if self.waiting is None and not self.ending:
+                if self.closing:
+                    self.end(None)
+                elif self.eof_asked:
+                    self.shut_down()
 
     cdef Py_ssize_t send_waiting(self) except? -1:
         """One sendmsg(2) of what waits: bytes taken, or a negative errno."""
@@ -353,6 +354,8 @@ cdef class SocketTransport:
         if self.ending:
             return 0
         self.ending = self.closing = True
+        if self.waiting is not None:
+            self.shut_down()    # WSTransport writes beside us: nothing may follow what is lost
         self.waiting = None
         self.waiting_size = 0
         self.watch_writing(False)
@@ -434,9 +437,10 @@ cdef object _address(int family, const uint8_t *raw):
     return socket.inet_ntop(family, PyBytes_FromStringAndSize(<char *>raw + 8, 16)), port, flow, scope
 
 
-def accept_waiting(int listening_fd, loop, protocol_factory, server, int most):
+def accept_waiting(listening, loop, protocol_factory, server, int most):
     """
     Accept what waits at a listening socket, at most so many connections, and let each talk to a protocol of its own.
+    Whatever is called meanwhile may close `listening`: then that was all.
 
     `server` has ``attach()`` and ``detach()``, called once each for a connection. An OSError of accept(2) comes out:
     there are no descriptors left, or no memory.
@@ -446,7 +450,10 @@ def accept_waiting(int listening_fd, loop, protocol_factory, server, int most):
     cdef SocketTransport transport
     cdef int fd
     for _ in range(most):
-        fd = ws_sys_accept(listening_fd, &peer, &peer_size)
+        fd = listening.fileno()
+        if fd < 0:
+            return
+        fd = ws_sys_accept(fd, &peer, &peer_size)
         if fd < 0:
             if fd == -EAGAIN:
                 return
@@ -467,10 +474,10 @@ def accept_waiting(int listening_fd, loop, protocol_factory, server, int most):
         server.attach()
         try:
             transport.start(protocol_factory())
-        except (KeyboardInterrupt, SystemExit):
-            raise
         except BaseException as exc:
-            transport.report(exc, "a new connection has no protocol")
             if transport.protocol is None:
                 transport.protocol = asyncio.Protocol()
             transport.abort()
+            if isinstance(exc, (KeyboardInterrupt, SystemExit)):
+                raise
+            transport.report(exc, "a new connection has no protocol")

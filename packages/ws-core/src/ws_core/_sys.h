@@ -3,6 +3,7 @@
 #define WS_SYS_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
@@ -60,9 +61,21 @@ static inline int ws_sys_accept(int fd, struct sockaddr_storage *peer, socklen_t
     int accepted;
     do {
         *peer_size = sizeof(*peer);
+        peer->ss_family = AF_UNSPEC;    /* some systems tell nothing of a peer that has gone already */
+#ifdef __APPLE__
+        accepted = accept(fd, (struct sockaddr *)peer, peer_size);
+#else
         accepted = accept4(fd, (struct sockaddr *)peer, peer_size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#endif
     } while (accepted < 0 && errno == EINTR);
-    return accepted >= 0 ? accepted : (int)ws_sys_error();
+    if (accepted < 0)
+        return (int)ws_sys_error();
+#ifdef __APPLE__
+    /* It has no accept4(2). These do not fail on a descriptor that is open. */
+    (void)fcntl(accepted, F_SETFL, fcntl(accepted, F_GETFL) | O_NONBLOCK);
+    (void)fcntl(accepted, F_SETFD, FD_CLOEXEC);
+#endif
+    return accepted;
 }
 
 /* No Nagle, and acknowledge at once where one can ask for it. A peer that has gone already is no error here. */

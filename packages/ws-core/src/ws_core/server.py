@@ -131,7 +131,12 @@ async def ws_create_server(
     if own:
         server = SocketServer(server, loop, protocol_factory, kwargs.get("backlog", 100))
         if start_serving:
-            await server.start_serving()
+            try:
+                await server.start_serving()
+            except BaseException:  # listen(2) fails where another socket listens already
+                if kwargs.get("sock") is None:  # that one stays the caller's
+                    server.close()
+                raise
     return WSServer(server, settings)
 
 
