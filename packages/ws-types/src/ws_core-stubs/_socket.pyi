@@ -1,5 +1,6 @@
 # Internal: what a server does with its plain sockets.
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Protocol
 
@@ -8,7 +9,7 @@ class _Counting(Protocol):
     def detach(self) -> None: ...
 
 def accept_waiting(
-    listening_fd: int,
+    listening: socket.socket,
     loop: asyncio.AbstractEventLoop,
     protocol_factory: Callable[[], asyncio.BaseProtocol],
     server: _Counting,
