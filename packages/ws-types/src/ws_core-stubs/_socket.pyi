@@ -2,16 +2,13 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Protocol
 
-class _Counting(Protocol):
-    def attach(self) -> None: ...
-    def detach(self) -> None: ...
+from ws_core._accepting import SocketServer
 
 def accept_waiting(
     listening: socket.socket,
     loop: asyncio.AbstractEventLoop,
     protocol_factory: Callable[[], asyncio.BaseProtocol],
-    server: _Counting,
+    server: SocketServer,
     most: int,
 ) -> None: ...
