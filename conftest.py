@@ -116,6 +116,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
+_tests_run = [0]
+
+
 def pytest_collection_finish() -> None:
     """What is there before the first test never goes: leave it out of the collections between tests."""
     gc.collect()
@@ -127,3 +130,8 @@ def _collect_garbage_between_tests() -> Iterator[None]:
     """So that what a test leaves behind is found in that test: an unclosed socket warns when it is collected."""
     yield
     gc.collect()
+    # What is left is pytest's reports, of thousands of tests in the end: they need not be looked at after each. But now
+    # and then only, since what is about to go is caught in it, too.
+    _tests_run[0] += 1
+    if _tests_run[0] % 100 == 0:
+        gc.freeze()

@@ -55,8 +55,7 @@ DIRECTIONS = {
 
 # What a core without hooks lacks: every place where the path of a data frame asks for them. (file, what, instead)
 CUTS = (
-    ("_receiver.pyx", "hooks = transport.hooks\n", "pass\n"),
-    ("_receiver.pyx", "if hooks is not None and hooks.opcodes >> opcode & 1:", "if False:"),
+    ("_receiver.pyx", "if transport.hooks is not None and transport.hooks.opcodes >> opcode & 1:", "if False:"),
     ("_receiver.pyx", "if transport.wr_hooked >> WL_OP_PONG & 1:", "if False:"),
     ("_sender.pyx", "if self.wr_hooked >> (first & 0x0F) & 1:", "if False:"),
     ("_transport.pyx", "if self.wr_hooked >> msg_type & 1 or self.wr_cork", "if self.wr_cork"),

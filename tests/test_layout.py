@@ -50,7 +50,6 @@ LAYERS = {
     "_linger": {"_transport"},  # for annotations only
     "_resets": set(),
     "_options": {"_resets", "_sender"},
-    "_connect": {"extension", "url"},
     "capi": set(),
     "_layout": {"_capi"},  # when a compiled module asks, not before
     "_wire": set(),
@@ -59,13 +58,16 @@ LAYERS = {
     "_hooks": {"_frame", "extension"},
     "_sender": {"_buffer", "_wire"},
     "_ending": {"_frame", "_linger", "_sender", "_wire", "closing"},
-    "_transport": {"_ending", "_hooks", "_sender", "_wire", "extension", "stats"},
+    "_transport": {"_ending", "_hooks", "_sender", "_wire", "extension", "stats", "upgrade"},
     "_broadcast": {"_transport", "_wire", "closing"},
     "_listener": {"_frame", "_transport", "_wire"},
     "_receiver": {"_buffer", "_frame", "_hooks", "_listener", "_sender", "_sys", "_transport", "_wire", "closing"},
     "_sys": set(),
     "_socket": {"_receiver", "_sys"},
-    "_accepting": {"_socket"},
+    "_adopting": {"_socket", "_sys"},
+    "_accepting": {"_adopting"},
+    "_dial": set(),
+    "_connect": {"_adopting", "_dial", "extension", "url"},
     "_protocol": {"_hooks", "_listener", "_receiver", "_sender", "_socket", "_transport", "_tuning", "closing"},
     "_capi": {"_buffer", "_frame", "_hooks", "_listener", "_transport", "_wire", "capi"},
     "client": {

@@ -48,6 +48,7 @@ setup(
             module("_receiver", "header", "mask", "utf8", "reader"),
             module("_protocol"),
             module("_socket", "header", "mask", "entropy", "utf8", "reader"),
+            module("_adopting"),
             module("_capi", "header", "mask"),
         ],
         include_path=["src"],

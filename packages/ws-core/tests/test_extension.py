@@ -65,7 +65,9 @@ def test_entry_points_are_loaded_once_and_one_that_fails_is_left_out(
             return good
 
     points = [Point(name, "nowhere:x", extension.ENTRY_POINT_GROUP) for name in ("broken", "fine")]
-    monkeypatch.setattr(extension, "entry_points", lambda group: points if group == "ws_core.extensions" else [])
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: points if group == "ws_core.extensions" else []
+    )
     monkeypatch.setattr(extension, "_entry_points_loaded", False)
     assert registered_extensions() == (good,)
     assert registered_extensions() == (good,)

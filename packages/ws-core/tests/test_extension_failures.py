@@ -54,7 +54,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
     def install(**results: Any) -> None:
         Point.results = {name: list(each) for name, each in results.items()}
         points = [Point(name, "nowhere:x", extension.ENTRY_POINT_GROUP) for name in results]
-        monkeypatch.setattr(extension, "entry_points", lambda group: points)
+        monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points)
         monkeypatch.setattr(extension, "_entry_points_loaded", False)
 
     return install
@@ -86,7 +86,7 @@ def test_entry_points_that_cannot_be_listed(monkeypatch: pytest.MonkeyPatch, cap
     def broken(group: str) -> Any:
         raise OSError("unreadable metadata")
 
-    monkeypatch.setattr(extension, "entry_points", broken)
+    monkeypatch.setattr("importlib.metadata.entry_points", broken)
     monkeypatch.setattr(extension, "_entry_points_loaded", False)
     assert registered_extensions() == ()
     assert registered_extensions() == ()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from harness import Echo, Net, Recorder, client_frame, frame_bytes, random_bytes, within
+from harness import Echo, Net, Recorder, client_frame, frame_bytes, random_bytes, until, within
 from ws_core import WSCloseCode, WSFrame, WSMsgType, WSTransport
 
 
@@ -146,6 +149,72 @@ async def test_a_burst_of_kept_frames(net: Net) -> None:
         for _ in messages:
             await listener.frame()
     assert [bytes(frame) for frame in listener.frames] == first + second
+
+
+async def test_whatever_holds_a_frame_keeps_it(net: Net) -> None:
+    """A frame that nobody holds is used again. Some ways of holding one are not a reference that anybody wrote down."""
+    kept: list[Any] = []
+
+    def generator(frame: WSFrame) -> Iterator[bytes]:
+        yield b""
+        yield frame.get_payload_as_bytes()
+
+    class Listener(Echo):
+        count = 0
+
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            self.count += 1
+            if self.count % 7 == 1:
+                kept.append(memoryview(frame))
+            elif self.count % 7 == 2:
+                kept.append(frame.get_payload_as_memoryview()[1:3])
+            elif self.count % 7 == 3:
+                kept.append(generator(frame))
+                next(kept[-1])
+            elif self.count % 7 == 4:
+                kept.append(lambda: frame)
+            elif self.count % 7 == 5:
+                kept.append(frame.get_payload_as_bytes)
+            elif self.count % 7 == 6:
+                raise ZeroDivisionError  # whose traceback holds it
+            # and one that nobody keeps
+
+    errors: list[BaseException] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            assert record.exc_info is not None
+            errors.append(record.exc_info[1])  # type: ignore[arg-type]
+
+    logger = logging.Logger("kept", logging.ERROR)
+    logger.addHandler(Handler())
+    server = await net.serve(lambda request: Listener(), disconnect_on_exception=False, logger_name=logger)
+    peer = await net.raw(server)
+    messages = [bytes([65 + n % 50]) * 4 for n in range(70)]
+    for start, end in ((0, 30), (30, 31), (31, 70)):
+        await peer.send(b"".join(client_frame(2, message) for message in messages[start:end]))
+        await until(lambda: len(kept) + len(errors) == sum(n % 7 != 6 for n in range(end)))  # noqa: B023
+    for n, message in enumerate(messages):
+        if n % 7 == 5:
+            traceback = errors.pop(0).__traceback__
+            while traceback is not None and "frame" not in traceback.tb_frame.f_locals:
+                traceback = traceback.tb_next
+            assert traceback is not None
+            assert traceback.tb_frame.f_locals["frame"].get_payload_as_bytes() == message
+        elif n % 7 != 6:
+            holder = kept.pop(0)
+            if n % 7 == 0:
+                assert holder == message
+            elif n % 7 == 1:
+                assert holder == message[1:3]
+            elif n % 7 == 2:
+                assert next(holder) == message
+            elif n % 7 == 3:
+                assert holder().get_payload_as_bytes() == message
+            else:
+                assert holder() == message
+    assert not kept
+    assert not errors
 
 
 async def test_frames_are_not_kept_by_the_library(plain_net: Net) -> None:

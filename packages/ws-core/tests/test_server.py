@@ -66,6 +66,12 @@ async def test_the_answer(net: Net) -> None:
     status, headers, _ = await ask(net, server)
     assert status == 101
     assert headers == {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accept_key(KEY)}
+    (transport,) = server.connections
+    response = transport.response
+    assert response is not None
+    assert (response.status, response.version, response.body) == (101, b"HTTP/1.1", None)
+    assert response.headers == headers
+    assert transport.response is response  # once it has been asked for
 
 
 @pytest.mark.parametrize("connection", ["keep-alive, Upgrade", "Upgrade, keep-alive", "upgrade", "Keep-Alive,UPGRADE"])

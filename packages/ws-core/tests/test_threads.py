@@ -251,7 +251,7 @@ def loading(monkeypatch: pytest.MonkeyPatch) -> Any:
     point = Point("slow", "nowhere:x", extension.ENTRY_POINT_GROUP)
     monkeypatch.setattr(extension, "_registered", [])
     monkeypatch.setattr(extension, "_entry_points_loaded", False)
-    monkeypatch.setattr(extension, "entry_points", lambda group: [point])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [point])
     return point
 
 
@@ -289,6 +289,6 @@ def test_an_entry_point_that_asks_for_the_extensions(loading: Any, monkeypatch: 
         return loading.extension
 
     point = type("Asking", (EntryPoint,), {"load": lambda self: load()})("asking", "nowhere:x", "group")
-    monkeypatch.setattr(extension, "entry_points", lambda group: [point])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [point])
     assert registered_extensions() == (loading.extension,)
     assert asked == [()]

@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Callable
 
-from ws_core._socket import accept_waiting
+from ws_core._adopting import accept_waiting
 
 #: Seconds without accepting after the system has run out of descriptors or memory.
 RETRY_S = 1.0

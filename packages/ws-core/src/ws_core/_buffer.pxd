@@ -34,6 +34,7 @@ cdef class LoopState:
         bint rd_in_batch         # rd_block is being dispatched from
         Block rd_spare           # one free block for half frames, or None
         void *rd_reader          # who asked for the window last (borrowed, only compared)
+        object rd_frame          # a WSFrame that points nowhere and is nobody's, for the next batch; or None
 
         # Send: where header and payload are put together before send(2).
         uint8_t *wr_scratch

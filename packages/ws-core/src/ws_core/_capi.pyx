@@ -23,7 +23,7 @@ from ws_core.capi cimport (
     WS_CORE_ABI_MAJOR, WS_CORE_ABI_MINOR, ws_core_api, ws_hook_calls, ws_listener_calls,
 )
 
-from pathlib import Path
+import os.path
 
 cdef extern from *:
     """
@@ -56,7 +56,7 @@ abi_version = WS_CORE_ABI_MAJOR << 16 | WS_CORE_ABI_MINOR
 
 def get_include():
     """The folder of ``ws_core.h``, for a compiler's include path: for C and for Cython modules that use ws_core."""
-    return str(Path(__file__).parent / "include")
+    return os.path.join(os.path.dirname(__file__), "include")
 
 
 # ---------------------------------------------------------------------- frames

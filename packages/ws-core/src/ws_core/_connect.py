@@ -17,6 +17,8 @@ from collections.abc import Awaitable, Callable
 from ssl import SSLContext
 from typing import Any
 
+from ws_core import _dial
+from ws_core._adopting import drive
 from ws_core.extension import ActiveExtension, Extension
 from ws_core.url import WSParsedURL
 
@@ -27,13 +29,21 @@ def fast_net(use_aiofastnet: bool | None, loop: asyncio.AbstractEventLoop, conte
     """The aiofastnet module if connections of this loop go through it, else None. `context`: None for the default."""
     if use_aiofastnet is False or _has_callbacks(context):
         return None
-    # It drives the loop by add_reader and add_writer, which a loop may lack.
-    module = type(loop).__module__
-    if use_aiofastnet is None and not module.startswith(("asyncio.", "uvloop")):
+    if use_aiofastnet is None and not _has_readers(loop):
         return None
     import aiofastnet
 
     return aiofastnet
+
+
+def own_sockets(use_aiofastnet: bool | None, loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether we drive the plain sockets of this loop ourselves (_socket.pyx)."""
+    return use_aiofastnet is None and _has_readers(loop)
+
+
+def _has_readers(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether a loop is known to have add_reader and add_writer, as others do not need to."""
+    return type(loop).__module__.startswith(("asyncio.", "uvloop"))
 
 
 def _has_callbacks(context: SSLContext | None) -> bool:
@@ -65,7 +75,7 @@ _TLS_ARGUMENTS = frozenset(
         "ssl_shutdown_timeout",
     }
 )
-_SOCKET_ARGUMENTS = frozenset({"family", "flags", "happy_eyeballs_delay", "interleave", "local_addr", "proto"})
+_SOCKET_ARGUMENTS = _dial.ARGUMENTS
 # Before, asyncio's TLS refuses to run on top of itself (Python 3.10) or breaks where a connection fails there (CPython
 # gh-113214). Where TLS is put in TLS, aiofastnet does it then, whatever the user has asked for.
 _TLS_IN_TLS_SINCE = (3, 12, 2)
@@ -89,6 +99,7 @@ class Connector:
         kwargs: dict[str, Any],
     ) -> None:
         self._loop = loop
+        self._own_sockets = own_sockets(use_aiofastnet, loop)
         self._fast_net = fast_net(use_aiofastnet, loop, ssl_context)
         if self._fast_net is not None and any(_has_callbacks(context) for context in _contexts_of(extensions)):
             self._fast_net = None  # for all of it: neither's TLS runs on top of the other's
@@ -109,6 +120,9 @@ class Connector:
             kwargs["ssl"] = True if self._ssl_context is None else self._ssl_context
             if stream is not None:
                 kwargs.setdefault("server_hostname", url.host)
+        elif self._own_sockets and not kwargs.keys() - _SOCKET_ARGUMENTS:  # else create_connection says what is wrong
+            stream = stream or await _dial.dial(self._loop, url.host, url.port, **kwargs)
+            return self._drive(protocol, stream)
         return await self._connect_by_loop(protocol, url, stream, kwargs)
 
     async def open_transport(self, protocol: asyncio.BaseProtocol, url: WSParsedURL) -> asyncio.Transport:
@@ -180,6 +194,14 @@ class Connector:
         transport, _ = await create(*args, **kwargs)
         opened: asyncio.Transport = transport
         return opened
+
+    def _drive(self, protocol: asyncio.BaseProtocol, sock: socket.socket) -> asyncio.Transport:
+        try:
+            driven: asyncio.Transport = drive(sock, self._loop, protocol)
+        except BaseException:
+            sock.close()
+            raise
+        return driven
 
     async def _open_by_extension(self, url: WSParsedURL) -> socket.socket | asyncio.Transport | None:
         for active in self._extensions:

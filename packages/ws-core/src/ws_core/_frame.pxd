@@ -1,5 +1,5 @@
 from libc.stdint cimport uint8_t, uint64_t
-from ws_core._buffer cimport Block
+from ws_core._buffer cimport Block, LoopState
 
 
 # All cdef classes that users know lead here: whoever cimports one past
@@ -32,4 +32,18 @@ cdef class WSFrame:
 
 
 cdef WSFrame new_frame(Block block, char *payload, Py_ssize_t payload_size, uint8_t first)
+cdef WSFrame take_frame(LoopState shared, Block block)
+cdef int give_frame(LoopState shared, WSFrame frame) except -1
+
+cdef extern from *:
+    """
+    /* Whether the caller's reference is the only one. Without a GIL another thread may have dropped its own just now:
+     * what it has read of the frame comes before what we write. */
+    #ifdef Py_GIL_DISABLED
+    #define ws_only_ours(object) (Py_REFCNT(object) == 1 && (__atomic_thread_fence(__ATOMIC_ACQUIRE), 1))
+    #else
+    #define ws_only_ours(object) (Py_REFCNT(object) == 1)
+    #endif
+    """
+    bint ws_only_ours(WSFrame frame) noexcept
 cdef object close_code_object(unsigned code)

@@ -171,3 +171,29 @@ cdef WSFrame new_frame(Block block, char *payload, Py_ssize_t payload_size, uint
     frame.payload_size = payload_size
     frame.first = first
     return frame
+
+
+# Nearly every frame is dropped by its callback. So one object serves for all
+# frames of a batch that nobody keeps, and for the batches after it.
+
+cdef WSFrame take_frame(LoopState shared, Block block):
+    """A frame of `block` for the caller to fill in, as often as it is still ws_only_ours()."""
+    cdef WSFrame frame
+    if shared.rd_frame is None:
+        return new_frame(block, b"", 0, 0)
+    frame = <WSFrame>shared.rd_frame
+    shared.rd_frame = None
+    ws_count_add(block.frames)
+    frame._block = block
+    return frame
+
+
+cdef int give_frame(LoopState shared, WSFrame frame) except -1:
+    """The caller is done with a frame that it took; it has no other reference to it."""
+    if shared.rd_frame is None and ws_only_ours(frame):
+        ws_count_sub(frame._block.frames)
+        frame._block = None
+        frame.payload_ptr = b""
+        frame.payload_size = 0
+        shared.rd_frame = frame
+    return 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import os
 from collections.abc import Sequence
 
@@ -22,10 +21,8 @@ from ws_core.errors import (
     WSInvalidStatusError,
     WSInvalidUpgradeError,
 )
-from ws_core.upgrade import WSHeadersLike, WSUpgradeRequest, WSUpgradeResponse, add_headers
+from ws_core.upgrade import WSHeadersLike, WSUpgradeRequest, WSUpgradeResponse, accept_key, add_headers
 from ws_core.url import WSParsedURL
-
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
 
 #: Bytes of request or status line and headers together.
 MAX_HEAD_BYTES = 32 * 1024
@@ -265,11 +262,6 @@ def has_token(headers: CIMultiDict[str], name: str, token: str) -> bool:
     if value.lower() == token:
         return True  # what nearly everybody sends
     return any(found.lower() == token for found in tokens(headers, name))
-
-
-def accept_key(key: str) -> str:
-    """Sec-WebSocket-Accept for a Sec-WebSocket-Key (section 4.2.2)."""
-    return base64.b64encode(hashlib.sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest()).decode()
 
 
 def new_key() -> str:

@@ -56,13 +56,13 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
         transport.is_client_side = self.config.is_client_side
         transport.wr_fd = -1
         transport.wr_cork = 1    # until opened(): what an extension's attach() sends stays behind the upgrade
-        # Elsewhere writelines() joins its parts, or forgets to pause its protocol (CPython gh-127655).
-        transport.wr_in_parts = type(underlying).__module__.startswith("uvloop.")
         transport.wr_backlogged = True    # the handshake writes past us: look before the first send
         transport.last_data_time = monotonic()
         if isinstance(underlying, SocketTransport):
             transport.wr_fd = fd = (<SocketTransport>underlying).fd
         else:
+            # Elsewhere writelines() joins its parts, or forgets to pause its protocol (CPython gh-127655).
+            transport.wr_in_parts = type(underlying).__module__.startswith("uvloop.")
             self.over_tls = transport.is_secure = underlying.get_extra_info("sslcontext") is not None
             sock = underlying.get_extra_info("socket")
             if sock is not None:
@@ -181,9 +181,9 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
 
     def opened(self, listener, request, response, subprotocol, bytes tail, *, is_secure=None, int rsv=0):
         """
-        The upgrade is done. `tail`: what came behind it. `is_secure`: whether the URL says so; None: as the transport
-        is, which may be TLS to a proxy. `rsv`: reserved bits that negotiated extensions own, as in a frame's first
-        byte.
+        The upgrade is done. `response`: None for the usual answer to `request` (upgrade.py). `tail`: what came behind
+        it. `is_secure`: whether the URL says so; None: as the transport is, which may be TLS to a proxy. `rsv`:
+        reserved bits that negotiated extensions own, as in a frame's first byte.
         """
         cdef WSTransport transport = self.transport
         cdef HookChain chain
@@ -193,7 +193,7 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
             raise TypeError(f"a listener must derive from WSListener, {listener!r} does not")
         transport.set_listener(listener)
         transport.request = request
-        transport.response = response
+        transport._response = response
         transport.subprotocol = subprotocol
         if is_secure is not None:
             transport.is_secure = is_secure

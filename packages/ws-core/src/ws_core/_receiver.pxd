@@ -13,6 +13,15 @@ cdef enum protocol_state:
     LOST
 
 
+# What was read and is not delivered yet: the reader is one frame ahead.
+cdef struct Ahead:
+    uint8_t *data        # the bytes of this batch
+    Py_ssize_t size
+    Py_ssize_t at        # of them, what the frames before `frame` took
+    wl_frame frame       # behind them, if `status` says so
+    int status           # what the reader said: a wl_status
+
+
 cdef class Receiver:
     cdef:
         Config config
@@ -42,7 +51,7 @@ cdef class Receiver:
     cdef int busy_poll(self) except -1
     cdef int receive(self, Block block, uint8_t *data, Py_ssize_t size) except -1
     cdef Py_ssize_t dispatch(self, Block block, uint8_t *data, Py_ssize_t size) except -1
-    cdef int deliver(self, Block block, wl_frame *raw, Py_ssize_t tail_size, bint last) except -1
+    cdef int deliver_ahead(self, Block block, Ahead *ahead) except -1
     cdef int deliver_frames(self, WSTransport transport) except -1
     cdef int answer_ping(self, WSTransport transport, WSFrame frame) except -1
     cdef int keep_rest(self, Block block, uint8_t *data, Py_ssize_t size) except -1

@@ -22,7 +22,7 @@ from libc.errno cimport EAGAIN
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 from ws_core._buffer cimport new_block
-from ws_core._frame cimport new_frame
+from ws_core._frame cimport give_frame, take_frame, ws_only_ours
 from ws_core._hooks cimport HookChain
 from ws_core._listener cimport CALL_PYTHON, CALL_VTABLE, how_to_call
 from ws_core._sender cimport Config
@@ -43,6 +43,33 @@ wl_mask_init()
 cdef enum:
     OWN_LEAST = 256         # bytes
     POLLS_MOST = 64         # batches that one busy poll may bring: the loop has others to serve
+
+
+cdef inline int _deliver(Receiver self, WSTransport transport, WSFrame frame) except -1:
+    """Show one frame to the hooks and to the listener."""
+    cdef HookChain hooks
+    cdef WSListener listener
+    cdef uint8_t opcode = frame.first & WL_OPCODE_MASK
+    if opcode & WL_OPCODE_CONTROL and opcode == WL_OP_CLOSE:
+        transport.close_received(frame)
+    if transport.hooks is not None and transport.hooks.opcodes >> opcode & 1:
+        hooks = transport.hooks
+        frame = hooks.on_frame(transport, frame)
+        if frame is None or transport.wr_closed:
+            return 0
+        opcode = frame.first & WL_OPCODE_MASK
+    if opcode == WL_OP_PING and self.config.enable_auto_pong:
+        return self.answer_ping(transport, frame)
+    if self.py_on_frames is not None:
+        if self.rd_frames is None:
+            self.rd_frames = []
+        self.rd_frames.append(frame)
+    elif self.frame_call == CALL_PYTHON:
+        self.py_on_frame(transport, frame)
+    elif self.frame_call == CALL_VTABLE:
+        listener = self.listener    # held: a callback may end the connection, which lets go of it
+        listener.on_ws_frame(transport, frame)
+    return 0
 
 
 @cython.no_gc_clear
@@ -233,72 +260,51 @@ cdef class Receiver:
     cdef Py_ssize_t dispatch(self, Block block, uint8_t *data, Py_ssize_t size) except -1:
         """Deliver every whole frame; returns how many bytes they took."""
         cdef WSTransport transport = self.transport
-        cdef wl_frame current, following
-        cdef Py_ssize_t at
-        cdef int status = wl_reader_next(&self.reader, data, size, &current)
-        cdef int next_status
-        if status == WL_ERROR:
-            self.protocol_error(transport)
-            return 0
-        if status != WL_FRAME:
-            return size if self.reader.closed else 0
-        at = current.size
-        while True:
-            # One frame ahead: so the one that is delivered knows whether it is
-            # the last, and an error of the next one acts after it.
-            next_status = wl_reader_next(&self.reader, data + at, size - at, &following)
-            transport.wr_direct_next = next_status != WL_FRAME and self.config.cork
-            self.deliver(block, &current, size - at, next_status != WL_FRAME)
-            if transport.wr_closed or self.state != OPEN:
-                break
-            if next_status != WL_FRAME:
-                break
-            current = following
-            at += current.size
+        cdef Ahead ahead
+        ahead.data = data
+        ahead.size = size
+        ahead.at = 0
+        ahead.status = wl_reader_next(&self.reader, data, size, &ahead.frame)
+        while ahead.status == WL_FRAME and self.state == OPEN and not transport.wr_closed:
+            try:
+                self.deliver_ahead(block, &ahead)
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as exc:
+                if self.rd_frames is not None:
+                    self.deliver_frames(transport)    # they came before
+                self.frame_callback_error(transport, exc, "on_ws_frame")
         if self.rd_frames is not None:
             self.deliver_frames(transport)
-        if next_status == WL_ERROR and self.state == OPEN and not transport.wr_closed:
+        if ahead.status == WL_ERROR and self.state == OPEN and not transport.wr_closed:
             self.protocol_error(transport)
-        return size if self.reader.closed else at
+        return size if self.reader.closed else ahead.at
 
-    cdef int deliver(self, Block block, wl_frame *raw, Py_ssize_t tail_size, bint last) except -1:
-        """Show one frame to the hooks and to the listener."""
+    cdef int deliver_ahead(self, Block block, Ahead *ahead) except -1:
+        """
+        Deliver frames until the last one that is whole, or until the connection ends.
+
+        The reader is one frame ahead: so the one that is delivered knows whether it is the last, and an error of the
+        next one acts after it. An exception of a callback comes out; to go on behind it is to call this again.
+        """
         cdef WSTransport transport = self.transport
-        cdef WSFrame frame
-        cdef HookChain hooks
-        cdef WSListener listener = self.listener
-        cdef uint8_t opcode = raw.first & WL_OPCODE_MASK
-        transport.frames_in += 1
-        transport.bytes_in += raw.size
-        frame = new_frame(block, <char *>raw.payload, raw.payload_size, raw.first)
-        frame.tail_size = tail_size
-        frame.last_in_buffer = last
-        try:
-            if opcode & WL_OPCODE_CONTROL and opcode == WL_OP_CLOSE:
-                transport.close_received(frame)
-            hooks = transport.hooks
-            if hooks is not None and hooks.opcodes >> opcode & 1:
-                frame = hooks.on_frame(transport, frame)
-                if frame is None or transport.wr_closed:
-                    return 0
-                opcode = frame.first & WL_OPCODE_MASK
-            if opcode == WL_OP_PING and self.config.enable_auto_pong:
-                return self.answer_ping(transport, frame)
-            if self.py_on_frames is not None:
-                if self.rd_frames is None:
-                    self.rd_frames = []
-                self.rd_frames.append(frame)
-            elif self.frame_call == CALL_PYTHON:
-                self.py_on_frame(transport, frame)
-            elif self.frame_call == CALL_VTABLE:
-                listener.on_ws_frame(transport, frame)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as exc:
-            if self.rd_frames is not None:
-                self.deliver_frames(transport)    # they came before
-            self.frame_callback_error(transport, exc, "on_ws_frame")
-        return 0
+        cdef WSFrame frame = take_frame(self.shared, block)
+        while True:
+            if not ws_only_ours(frame):
+                frame = take_frame(self.shared, block)    # somebody keeps that one
+            frame.payload_ptr = <char *>ahead.frame.payload
+            frame.payload_size = ahead.frame.payload_size
+            frame.first = ahead.frame.first
+            transport.frames_in += 1
+            transport.bytes_in += ahead.frame.size
+            ahead.at += ahead.frame.size
+            frame.tail_size = ahead.size - ahead.at
+            ahead.status = wl_reader_next(&self.reader, ahead.data + ahead.at, frame.tail_size, &ahead.frame)
+            frame.last_in_buffer = ahead.status != WL_FRAME
+            transport.wr_direct_next = frame.last_in_buffer and self.config.cork
+            _deliver(self, transport, frame)
+            if ahead.status != WL_FRAME or transport.wr_closed or self.state != OPEN:
+                return give_frame(self.shared, frame)
 
     cdef int deliver_frames(self, WSTransport transport) except -1:
         frames = self.rd_frames

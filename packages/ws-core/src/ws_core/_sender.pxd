@@ -59,7 +59,6 @@ cdef class Sender:
     cdef int gather_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1
     cdef int write_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total,
                          object owner) except -1
-    cdef Py_ssize_t build(self, uint8_t *out, uint8_t first, const uint8_t *payload, Py_ssize_t size) except -1
     cdef int next_key(self, uint32_t *key) except -1
     cdef bint may_write_directly(self) except -1
     cdef int write_bytes(self, const uint8_t *data, Py_ssize_t size) except -1

@@ -96,6 +96,22 @@ cdef inline int _send(Sender self, uint8_t first, const uint8_t *payload, Py_ssi
     return self.send_frame(first, payload, size, owner)
 
 
+cdef inline Py_ssize_t _build(
+        Sender self, uint8_t *out, uint8_t first, const uint8_t *payload, Py_ssize_t size) except -1:
+    """Write header and payload to `out`; returns their size."""
+    cdef size_t header_size
+    cdef uint32_t key
+    if self.is_client_side:
+        self.next_key(&key)
+        header_size = wl_header_write(out, first, size, &key)
+        wl_mask(out + header_size, payload, size, key)
+    else:
+        header_size = wl_header_write(out, first, size, NULL)
+        if size:
+            memcpy(out + header_size, payload, size)
+    return header_size + size
+
+
 cdef inline int _put(Sender self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1:
     """A frame that may be sent: it is gathered, or leaves."""
     cdef Py_ssize_t total = wl_header_size(size, self.is_client_side) + size
@@ -214,7 +230,7 @@ cdef class Sender:
                 return 0
             return self.write_frame(first, payload, size, total, None)
         if self.wr_gather != NULL and self.wr_gather_size + total <= GATHER_SIZE:
-            self.wr_gather_size += self.build(self.wr_gather + self.wr_gather_size, first, payload, size)
+            self.wr_gather_size += _build(self, self.wr_gather + self.wr_gather_size, first, payload, size)
             return 0
         # A write may call pause_writing, and that may send: this frame is in its
         # place, in a buffer of its own, before the full one leaves.
@@ -223,7 +239,7 @@ cdef class Sender:
         self.wr_gather = NULL
         try:
             self.wr_gather = self.shared.take_gather()
-            self.wr_gather_size = self.build(self.wr_gather, first, payload, size)
+            self.wr_gather_size = _build(self, self.wr_gather, first, payload, size)
             if full_size:
                 self.write_bytes(full, full_size)
         finally:
@@ -241,10 +257,10 @@ cdef class Sender:
                 wl_header_write(<uint8_t *>PyBytes_AS_STRING(frame), first, size, NULL)
                 return self.hand_over([frame, owner])
             frame = PyBytes_FromStringAndSize(NULL, total)
-            self.build(<uint8_t *>PyBytes_AS_STRING(frame), first, payload, size)
+            _build(self, <uint8_t *>PyBytes_AS_STRING(frame), first, payload, size)
             return self.hand_over(frame)
         if total <= (SCRATCH_SIZE if self.is_client_side else GATHER_SIZE):
-            self.build(self.shared.wr_scratch, first, payload, size)
+            _build(self, self.shared.wr_scratch, first, payload, size)
             return self.write_bytes(self.shared.wr_scratch, total)
         if self.is_client_side:
             return self.write_masked(first, payload, size, total)
@@ -255,20 +271,6 @@ cdef class Sender:
         if not wl_entropy_next(&self.shared.entropy, key):
             raise OSError("the operating system's random source gave no mask key")
         return 0
-
-    cdef Py_ssize_t build(self, uint8_t *out, uint8_t first, const uint8_t *payload, Py_ssize_t size) except -1:
-        """Write header and payload to `out`; returns their size."""
-        cdef size_t header_size
-        cdef uint32_t key
-        if self.is_client_side:
-            self.next_key(&key)
-            header_size = wl_header_write(out, first, size, &key)
-            wl_mask(out + header_size, payload, size, key)
-        else:
-            header_size = wl_header_write(out, first, size, NULL)
-            if size:
-                memcpy(out + header_size, payload, size)
-        return header_size + size
 
     cdef bint may_write_directly(self) except -1:
         """Whether send(2) keeps the order: nothing waits in the underlying transport."""

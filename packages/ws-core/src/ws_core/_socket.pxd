@@ -3,7 +3,8 @@ from ws_core._receiver cimport Receiver
 
 
 cdef enum:
-    PEER_SIZE = 28     # of a sockaddr_in6: the largest address that is kept
+    PEER_SIZE = 28                # of a sockaddr_in6: the largest address that is kept
+    HIGH_WATER = 64 * 1024        # bytes; asyncio's default
 
 
 cdef class SocketTransport:

@@ -10,12 +10,10 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromObject, PyMemoryView_GET_BUFFER
 from cpython.pythread cimport PyThread_get_thread_ident
-from libc.errno cimport EAGAIN, ECONNABORTED, EPERM, EPROTO
+from libc.errno cimport EAGAIN
 from libc.string cimport memcpy
 from libc.stdint cimport uint8_t, uint32_t
-from ws_core._sys cimport (
-    iovec, sockaddr_storage, socklen_t, ws_sys_accept, ws_sys_recv, ws_sys_send, ws_sys_sendv, ws_sys_tune,
-)
+from ws_core._sys cimport iovec, ws_sys_recv, ws_sys_send, ws_sys_sendv, ws_sys_tune
 
 import asyncio
 import os
@@ -26,14 +24,10 @@ from collections import deque
 cdef enum:
     READS_MOST = 16              # reads in one turn of the loop: others have their turn, too
     PARTS_MOST = 64              # pieces that one sendmsg(2) takes
-    HIGH_WATER = 64 * 1024       # bytes; asyncio's default
     PYTHON_READ = 256 * 1024     # bytes; room for protocols that are not ours
 
 cdef int _INET = socket.AF_INET
 cdef int _INET6 = getattr(socket, "AF_INET6", -1)
-
-# Errors of accept(2) that are of the connection, which has gone already, and not of us (accept(2), "Error handling").
-cdef tuple _GONE = (-ECONNABORTED, -EPROTO, -EPERM)
 
 
 # The collector may clear it, unlike the protocol and the WSTransport that it forms a cycle with: one has to give.
@@ -45,7 +39,7 @@ cdef class SocketTransport:
         self.fd = -1
 
     def __init__(self):
-        raise TypeError("a SocketTransport is made by accept_waiting()")
+        raise TypeError("a SocketTransport is made by accept_waiting() and drive()")
 
     def __del__(self):
         if self.fd >= 0:
@@ -67,7 +61,7 @@ cdef class SocketTransport:
 
     cdef int check_thread(self, str method) except -1:
         if self.loop is None:
-            raise TypeError("a SocketTransport is made by accept_waiting()")
+            raise TypeError("a SocketTransport is made by accept_waiting() and drive()")
         if self.thread_id != PyThread_get_thread_ident():
             # asyncio lets a loop that has stopped go on in another thread.
             if asyncio._get_running_loop() is not self.loop:
@@ -435,49 +429,3 @@ cdef object _address(int family, const uint8_t *raw):
     memcpy(&scope, raw + 24, 4)
     flow = int.from_bytes(raw[4:8], "big")
     return socket.inet_ntop(family, PyBytes_FromStringAndSize(<char *>raw + 8, 16)), port, flow, scope
-
-
-def accept_waiting(listening, loop, protocol_factory, server, int most):
-    """
-    Accept what waits at a listening socket, at most so many connections, and let each talk to a protocol of its own.
-    Whatever is called meanwhile may close `listening`: then that was all.
-
-    `server` has ``attach()`` and ``detach()``, called once each for a connection. An OSError of accept(2) comes out:
-    there are no descriptors left, or no memory.
-    """
-    cdef sockaddr_storage peer
-    cdef socklen_t peer_size
-    cdef SocketTransport transport
-    cdef int fd
-    for _ in range(most):
-        fd = listening.fileno()
-        if fd < 0:
-            return
-        fd = ws_sys_accept(fd, &peer, &peer_size)
-        if fd < 0:
-            if fd == -EAGAIN:
-                return
-            if fd in _GONE:
-                continue
-            raise OSError(-fd, os.strerror(-fd))
-        transport = <SocketTransport>SocketTransport.__new__(SocketTransport)
-        transport.fd = fd
-        transport.loop = loop
-        transport.thread_id = PyThread_get_thread_ident()
-        transport.high = HIGH_WATER
-        transport.low = HIGH_WATER // 4
-        transport.family = peer.ss_family
-        if transport.family == _INET or transport.family == _INET6:
-            transport.peer_size = min(<int>peer_size, <int>PEER_SIZE)
-            memcpy(transport.peer, &peer, transport.peer_size)
-        transport.server = server
-        server.attach()
-        try:
-            transport.start(protocol_factory())
-        except BaseException as exc:
-            if transport.protocol is None:
-                transport.protocol = asyncio.Protocol()
-            transport.abort()
-            if isinstance(exc, (KeyboardInterrupt, SystemExit)):
-                raise
-            transport.report(exc, "a new connection has no protocol")

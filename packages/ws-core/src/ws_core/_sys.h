@@ -78,6 +78,14 @@ static inline int ws_sys_accept(int fd, struct sockaddr_storage *peer, socklen_t
     return accepted;
 }
 
+/* Whom a socket is connected to: 0, or an error. */
+static inline int ws_sys_peer(int fd, struct sockaddr_storage *peer, socklen_t *peer_size)
+{
+    *peer_size = sizeof(*peer);
+    peer->ss_family = AF_UNSPEC;
+    return getpeername(fd, (struct sockaddr *)peer, peer_size) < 0 ? (int)ws_sys_error() : 0;
+}
+
 /* No Nagle, and acknowledge at once where one can ask for it. A peer that has gone already is no error here. */
 static inline void ws_sys_tune(int fd, int family)
 {

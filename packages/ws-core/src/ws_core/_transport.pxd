@@ -8,6 +8,7 @@ cdef class WSTransport(Ending):
         object __weakref__
         HookChain hooks
         dict _user_data
+        object _response                   # None: a server's usual answer, that nobody has asked for yet
         int capi_corks                     # cork() of the C API, not yet uncorked
 
         # Counters, see WSStats.
@@ -16,7 +17,6 @@ cdef class WSTransport(Ending):
 
     cdef readonly:
         object request
-        object response
         object subprotocol
         bint is_secure
 

@@ -11,12 +11,13 @@ from ws_core._hooks cimport HOOK_CONSUME, Hook, HookChain, Outgoing, PyObject, n
 from ws_core._sender cimport Cork
 from ws_core._wire cimport (
     WL_BIT_FIN, WL_BIT_RSV1, WL_BIT_RSV2, WL_BIT_RSV3, WL_CONTROL_PAYLOAD_MAX, WL_HEADER_MAX, WL_OP_BINARY,
-    WL_OP_CLOSE, WL_OP_PING, WL_OP_PONG, WL_OPCODE_CONTROL, WL_OPCODE_MASK, wl_header_size, wl_header_write, wl_mask,
-    wl_mask_init,
+    WL_OP_CLOSE, WL_OP_CONTINUATION, WL_OP_PING, WL_OP_PONG, WL_OP_TEXT, WL_OPCODE_CONTROL, WL_OPCODE_MASK,
+    wl_header_size, wl_header_write, wl_mask, wl_mask_init,
 )
 
 from ws_core.extension import find_service
 from ws_core.stats import WSStats
+from ws_core.upgrade import usual_answer
 
 cdef extern from "Python.h":
     void Py_XDECREF(PyObject *)
@@ -24,8 +25,14 @@ cdef extern from "Python.h":
 wl_mask_init()
 
 
+cdef enum:
+    _OPCODES = (    # bit n: there is an opcode n
+        1 << WL_OP_CONTINUATION | 1 << WL_OP_TEXT | 1 << WL_OP_BINARY | 1 << WL_OP_CLOSE | 1 << WL_OP_PING
+        | 1 << WL_OP_PONG)
+
+
 cdef inline uint8_t _first_byte(int msg_type, bint fin, bint rsv1, bint rsv2, bint rsv3) except? 0:
-    if msg_type < 0 or msg_type > WL_OP_PONG or WL_OP_BINARY < msg_type < WL_OP_CLOSE:
+    if <unsigned>msg_type > WL_OPCODE_MASK or not _OPCODES >> msg_type & 1:
         raise ValueError(f"{msg_type} is not a message type, see WSMsgType")
     if msg_type & WL_OPCODE_CONTROL and not fin:
         raise ValueError("a control frame cannot be fragmented (RFC 6455 5.5): fin must be True")
@@ -83,7 +90,8 @@ cdef class WSTransport(Ending):
         :attr:`write_backlog_size`. After :meth:`send_close` or :meth:`disconnect` nothing is sent and nothing is
         raised. ValueError: no such message type, a control frame that is fragmented or over 125 bytes.
         """
-        self.check_thread("send")
+        if self.thread_id != PyThread_get_thread_ident():
+            self.check_thread("send")
         cdef uint8_t first = _first_byte(msg_type, fin, rsv1, rsv2, rsv3)
         if msg_type == WL_OP_CLOSE:
             return self._send_raw_close(message)
@@ -209,6 +217,13 @@ cdef class WSTransport(Ending):
         return self.wr_gather_size + self.backlog()
 
     # ------------------------------------------------------------- everything else
+
+    @property
+    def response(self):
+        """The :class:`WSUpgradeResponse` to `request`; None before the upgrade."""
+        if self._response is None and self.request is not None:
+            self._response = usual_answer(self.request)
+        return self._response
 
     @property
     def stats(self):

@@ -19,7 +19,13 @@ from ws_core._transport import WSTransport
 from ws_core.errors import WSHandshakeError
 from ws_core.extension import ActiveExtension
 from ws_core.negotiation import Negotiation
-from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, copy_response
+from ws_core.upgrade import (
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+    copy_response,
+    usual_answer_bytes,
+)
 
 _FactoryResult = WSListener | WSUpgradeResponseWithListener | None
 WSServerListenerFactory = Callable[[WSUpgradeRequest], _FactoryResult | Awaitable[_FactoryResult]]
@@ -150,7 +156,9 @@ class ServerHandshake:
         except (Exception, asyncio.CancelledError):
             self._failed("the listener factory raised")
             return
-        if inspect.isawaitable(result):
+        if isinstance(result, WSListener):
+            self._upgrade(request, None, result)  # nearly always, and without asking what else it may be
+        elif inspect.isawaitable(result):
             self._transport.pause_reading()
             self._task = self._settings.config.loop.create_task(self._await_factory(request, result))
         else:
@@ -190,11 +198,12 @@ class ServerHandshake:
         if result is None:
             self._refuse(HTTPProblem(404, "Not Found"))
             return
+        if isinstance(result, WSListener):
+            self._upgrade(request, None, result)
+            return
         response: object
         listener: object
-        if isinstance(result, WSListener):
-            response, listener = WSUpgradeResponse.create_101_response(), result
-        elif isinstance(result, WSUpgradeResponseWithListener):
+        if isinstance(result, WSUpgradeResponseWithListener):
             response, listener = result.response, result.listener
         else:
             self._returned_nonsense("%r, not a WSListener, a WSUpgradeResponseWithListener or None", result)
@@ -212,7 +221,8 @@ class ServerHandshake:
         self._settings.config.logger.error(f"the listener factory returned {what}; the client gets 500", value)
         self._refuse(HTTPProblem(500, "Internal Server Error"))
 
-    def _upgrade(self, request: WSUpgradeRequest, response: WSUpgradeResponse, listener: WSListener) -> None:
+    def _upgrade(self, request: WSUpgradeRequest, response: WSUpgradeResponse | None, listener: WSListener) -> None:
+        """`response`: what the factory wants to answer; None: nothing in particular."""
         settings = self._settings
         protocol = self._protocol
         assert protocol is not None
@@ -220,29 +230,20 @@ class ServerHandshake:
         accept = check_request(request)
         transport = protocol.transport
         rsv = 0
+        subprotocol = None
         try:
-            response = copy_response(response)
-            response.headers["Upgrade"] = "websocket"
-            response.headers["Connection"] = "Upgrade"
-            response.headers["Sec-WebSocket-Accept"] = accept
-            subprotocol = response.headers.get("Sec-WebSocket-Protocol")
-            if subprotocol is None:
-                subprotocol = choose_subprotocol(request, settings.subprotocols)
-                if subprotocol is not None:
-                    response.headers["Sec-WebSocket-Protocol"] = subprotocol
-            if settings.extensions:
-                negotiation = Negotiation(settings.extensions, False)
-                negotiation.accept(request, response)
-                negotiation.attach(transport)
-                rsv = negotiation.rsv
-            answer = response.to_bytes()
+            if response is None and not settings.subprotocols and not settings.extensions:
+                answer = usual_answer_bytes(accept)
+            else:
+                response, subprotocol, rsv = self._complete(request, response, accept, transport)
+                answer = response.to_bytes()
         except WSHandshakeError as exc:
             raise HTTPProblem(400, str(exc)) from exc
         except (Exception, asyncio.CancelledError):
             self._failed("the upgrade cannot be answered")
             return
         if settings.config.debug is not None:
-            settings.config.debug("%r is answered by %r", request, response)
+            settings.config.debug("%r is answered by %r", request, answer)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -253,6 +254,27 @@ class ServerHandshake:
         self._reader = None
         self._transport.write(answer)
         protocol.opened(listener, request, response, subprotocol, tail, rsv=rsv)
+
+    def _complete(
+        self, request: WSUpgradeRequest, response: WSUpgradeResponse | None, accept: str, transport: WSTransport
+    ) -> tuple[WSUpgradeResponse, str | None, int]:
+        """The whole answer, the subprotocol, and the reserved bits that extensions own."""
+        settings = self._settings
+        response = WSUpgradeResponse(101) if response is None else copy_response(response)
+        response.headers["Upgrade"] = "websocket"
+        response.headers["Connection"] = "Upgrade"
+        response.headers["Sec-WebSocket-Accept"] = accept
+        subprotocol = response.headers.get("Sec-WebSocket-Protocol")
+        if subprotocol is None:
+            subprotocol = choose_subprotocol(request, settings.subprotocols)
+            if subprotocol is not None:
+                response.headers["Sec-WebSocket-Protocol"] = subprotocol
+        if not settings.extensions:
+            return response, subprotocol, 0
+        negotiation = Negotiation(settings.extensions, False)
+        negotiation.accept(request, response)
+        negotiation.attach(transport)
+        return response, subprotocol, negotiation.rsv
 
     # ------------------------------------------------------------- refusals
 

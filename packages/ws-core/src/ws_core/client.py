@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-import urllib.parse
 from collections.abc import Callable, Sequence
 from ssl import SSLContext
 from typing import Any, TypeVar
@@ -85,7 +84,8 @@ async def ws_connect(
     :param read_buffer_init_size: bytes; first size of the buffer that a frame grows in that is too large for one read
     :param strict: RFC 6455 in full. False hands over what comes: reserved bits, fragments in any order, text that is
         not UTF-8, any close code
-    :param use_aiofastnet: None: aiofastnet where the loop allows it; False: the loop's own transports
+    :param use_aiofastnet: None: plain connections by sockets of our own, TLS by aiofastnet, where the loop allows it.
+        True: all by aiofastnet. False: all by the loop's own transports
     :param cork: gather what the listener sends while the frames of one read are dispatched into one write
     :param busy_poll_us: microseconds for which the socket is read again and again after something came, before the
         event loop goes on: the answer to a request is met without its delay, and everything else on the loop waits so
@@ -162,6 +162,8 @@ def _refused(refusal: WSInvalidStatusError, message: str) -> WSInvalidStatusErro
 
 def _redirect_target(refusal: WSInvalidStatusError, current: WSParsedURL) -> WSParsedURL:
     """Where a 3xx answer sends us."""
+    import urllib.parse
+
     response = refusal.response
     assert response is not None
 

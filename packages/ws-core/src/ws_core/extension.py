@@ -14,7 +14,6 @@ import logging
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -24,6 +23,8 @@ from ws_core.upgrade import WSUpgradeRequest, WSUpgradeResponse
 from ws_core.url import WSParsedURL
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from ws_core import WSFrame, WSTransport
 
 __all__ = ["Extension", "TransportHook", "WSMessage", "register_extension", "registered_extensions"]
@@ -268,8 +269,10 @@ def _load_entry_points() -> None:
 
 
 def _find_entry_points() -> list[EntryPoint]:
+    import importlib.metadata  # here, since it is the half of what `import ws_core` would cost
+
     try:
-        return list(entry_points(group=ENTRY_POINT_GROUP))
+        return list(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP))
     except Exception:
         _logger.exception("the entry points of %s cannot be listed: no installed extension is used", ENTRY_POINT_GROUP)
         return []

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ws_core._accepting import SocketServer
-from ws_core._connect import fast_net
+from ws_core._connect import fast_net, own_sockets
 from ws_core._ending import check_close_timeout, close_payload
 from ws_core._handshake import check_subprotocols
 from ws_core._options import WSLoggerLike, check_seconds, make_config, refuse
@@ -114,8 +114,7 @@ async def ws_create_server(
         if opened is not None:
             return WSServer(opened, settings)
     module = fast_net(use_aiofastnet, loop, kwargs.get("ssl"))
-    # Plain sockets are driven by ourselves, unless the caller has asked for something else.
-    own = module is not None and use_aiofastnet is None and kwargs.get("ssl") is None
+    own = own_sockets(use_aiofastnet, loop) and kwargs.get("ssl") is None
     start_serving = kwargs.pop("start_serving", True)
     kwargs["start_serving"] = start_serving and not own
     if path is not None:

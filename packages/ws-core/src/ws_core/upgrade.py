@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -16,6 +17,7 @@ __all__ = ["WSHeadersLike", "WSUpgradeRequest", "WSUpgradeResponse", "WSUpgradeR
 
 WSHeadersLike = Mapping[str, str] | Iterable[tuple[str, str]]
 
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 # Also half a surrogate pair, which has no bytes; those that stand for bytes which were no UTF-8 go out as they came in.
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
@@ -180,6 +182,29 @@ def copy_response(response: WSUpgradeResponse) -> WSUpgradeResponse:
     copy = WSUpgradeResponse(response.status, None, response.body, response.version)
     copy.headers = CIMultiDict(response.headers)
     return copy
+
+
+def accept_key(key: str) -> str:
+    """Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 section 4.2.2)."""
+    import hashlib  # with the first upgrade, not with the package
+
+    return base64.b64encode(hashlib.sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest()).decode()
+
+
+# What a server answers nearly always. It is written without an object, which is made if somebody asks for it.
+_USUAL_HEAD = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+
+
+def usual_answer_bytes(accept: str) -> bytes:
+    """The bytes of :func:`usual_answer`."""
+    return b"%bSec-WebSocket-Accept: %b\r\n\r\n" % (_USUAL_HEAD, accept.encode("ascii"))
+
+
+def usual_answer(request: WSUpgradeRequest) -> WSUpgradeResponse:
+    """The answer to `request`, a valid one, where neither the factory nor an extension nor a subprotocol adds to it."""
+    response = WSUpgradeResponse.create_101_response()
+    response.headers["Sec-WebSocket-Accept"] = accept_key(request.headers["Sec-WebSocket-Key"])
+    return response
 
 
 class WSUpgradeResponseWithListener:

@@ -1,10 +1,11 @@
-"""WebSocket URLs (RFC 6455 section 3)."""
+"""WebSocket URLs (RFC 6455 section 3).
+
+What takes URLs apart is loaded, and patterns are compiled, with the first URL: a server never sees one.
+"""
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import urllib.parse
 from dataclasses import dataclass, field
 
 from ws_core.errors import WSInvalidURL
@@ -15,8 +16,8 @@ _DEFAULT_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 # What may stand unquoted in path and query: RFC 3986 pchar, "/", "?" and an existing percent sign.
 _SAFE = "/?:@!$&'()*+,;=%-._~"
 # Control characters and spaces: where a request could be split in two. Lone surrogates: they have no UTF-8.
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
-_SCHEME = re.compile(r"(?:[a-z][a-z0-9+.\-]*:(?=/))?/*", re.IGNORECASE)
+_FORBIDDEN = r"[\x00-\x20\x7f\ud800-\udfff]"
+_SCHEME = r"(?:[A-Za-z][A-Za-z0-9+.\-]*:(?=/))?/*"
 
 
 @dataclass(frozen=True)
@@ -60,20 +61,22 @@ class WSParsedURL:
 def _hide_password(url: str) -> str:
     """For error messages about URLs that are wrong: rather too much is hidden than too little."""
     head, at, rest = url.rpartition("@")
-    scheme = _SCHEME.match(head)
+    scheme = re.match(_SCHEME, head)
     colon = head.find(":", scheme.end() if scheme else 0)
     return f"{head[:colon]}:***@{rest}" if at and colon >= 0 else url
 
 
 def parse_url(url: str, schemes: tuple[str, ...] = ("ws", "wss")) -> WSParsedURL:
     """Take `url` apart. WSInvalidURL says what is wrong with it."""
+    import urllib.parse
+
     if not isinstance(url, str):
         raise TypeError(f"a URL must be str, not {type(url).__name__}")
 
     def invalid(message: str) -> WSInvalidURL:
         return WSInvalidURL(_hide_password(url), message)
 
-    if _FORBIDDEN.search(url):
+    if re.search(_FORBIDDEN, url):
         raise invalid("it contains a space, a control character or half a surrogate pair; percent-encode it")
     # The standard library's messages may show the password, ours do not.
     try:
@@ -99,6 +102,8 @@ def parse_url(url: str, schemes: tuple[str, ...] = ("ws", "wss")) -> WSParsedURL
             raise invalid(f"the host name cannot be encoded: {exc}") from None
     else:
         # Until Python 3.11 urlsplit takes anything between brackets.
+        import ipaddress
+
         try:
             ipaddress.IPv6Address(host)
         except ValueError:

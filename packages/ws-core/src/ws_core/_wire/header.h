@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -62,8 +63,44 @@ static inline size_t wl_header_size(uint64_t payload_size, bool masked)
 size_t wl_header_write(uint8_t *out, uint8_t first, uint64_t payload_size, const uint32_t *mask_key);
 
 /* Read a header from `size` bytes. False: more bytes are needed, and `out` is
- * not to be looked at. */
-bool wl_header_read(const uint8_t *data, size_t size, wl_header *out);
+ * not to be looked at. Inline: it is called for each frame that is received. */
+static inline bool wl_header_read(const uint8_t *data, size_t size, wl_header *out)
+{
+    size_t at = 2;
+    uint64_t payload_size;
+
+    if (size < 2)
+        return false;
+    out->first = data[0];
+    out->masked = (data[1] & 0x80u) != 0;
+    out->minimal = true;
+    payload_size = data[1] & 0x7Fu;
+    if (payload_size == 126) {
+        if (size < 4)
+            return false;
+        payload_size = ((uint64_t)data[2] << 8) | data[3];
+        out->minimal = payload_size > 125u;
+        at = 4;
+    } else if (payload_size == 127) {
+        if (size < 10)
+            return false;
+        payload_size = 0;
+        for (unsigned i = 2; i < 10; i++)
+            payload_size = (payload_size << 8) | data[i];
+        out->minimal = payload_size > 65535u;
+        at = 10;
+    }
+    out->mask_key = 0;
+    if (out->masked) {
+        if (size < at + 4)
+            return false;
+        memcpy(&out->mask_key, data + at, 4);
+        at += 4;
+    }
+    out->payload_size = payload_size;
+    out->size = (uint8_t)at;
+    return true;
+}
 
 #ifdef __cplusplus
 }

@@ -139,7 +139,7 @@ wl_status wl_reader_next(wl_reader *reader, uint8_t *data, size_t size, wl_frame
     wl_error error;
     uint64_t arrived;
     uint8_t *payload;
-    bool complete;
+    bool complete, text;
 
     if (reader->error)
         return WL_ERROR;
@@ -162,6 +162,7 @@ wl_status wl_reader_next(wl_reader *reader, uint8_t *data, size_t size, wl_frame
         reader->frame_size = header.size + header.payload_size;
     }
 
+    text = is_checked_text(reader, header.first);
     payload = data + header.size;
     arrived = size - header.size;
     complete = arrived >= header.payload_size;
@@ -174,14 +175,14 @@ wl_status wl_reader_next(wl_reader *reader, uint8_t *data, size_t size, wl_frame
         if (header.masked)
             wl_mask(fresh, fresh, fresh_size, wl_mask_rotate(header.mask_key, (size_t)(reader->done & 3)));
         reader->done = arrived;
-        if (is_checked_text(reader, header.first) && !wl_utf8_feed(&reader->utf8, fresh, fresh_size))
+        if (text && !wl_utf8_feed(&reader->utf8, fresh, fresh_size))
             return fail(reader, WL_E_UTF8);
     }
     if (!complete)
         return WL_NEED_MORE;
 
     if (reader->strict) {
-        if ((header.first & WL_BIT_FIN) && is_checked_text(reader, header.first) && !wl_utf8_done(&reader->utf8))
+        if ((header.first & WL_BIT_FIN) && text && !wl_utf8_done(&reader->utf8))
             return fail(reader, WL_E_UTF8);
         if ((header.first & WL_OPCODE_MASK) == WL_OP_CLOSE) {
             error = check_close(payload, header.payload_size);
