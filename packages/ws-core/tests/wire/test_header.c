@@ -155,7 +155,7 @@ static void test_random(void)
         const uint8_t first = (uint8_t)check_rand();
         const bool masked = check_rand_below(2) != 0;
         uint8_t bytes[WL_HEADER_MAX];
-        wl_header header;
+        wl_header header = {0};
         const size_t size = wl_header_write(bytes, first, length, masked ? &key : NULL);
         CHECK(!wl_header_read(bytes, size - 1, &header));
         CHECK(wl_header_read(bytes, size, &header));
