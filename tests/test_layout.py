@@ -64,6 +64,7 @@ LAYERS = {
     "_receiver": {"_buffer", "_frame", "_hooks", "_listener", "_sender", "_sys", "_transport", "_wire", "closing"},
     "_sys": set(),
     "_socket": {"_receiver", "_sys"},
+    "_deadlines": set(),
     "_adopting": {"_socket", "_sys"},
     "_accepting": {"_adopting"},
     "_dial": set(),

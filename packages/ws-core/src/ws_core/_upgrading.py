@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ws_core._deadlines import Deadlines
 from ws_core._handshake import HTTPProblem, RequestReader, check_request, choose_subprotocol, is_upgrade
 from ws_core._listener import WSListener
 from ws_core._protocol import WSProtocol
@@ -57,6 +58,10 @@ class ServerSettings:
         self.connections: set[WSTransport] = set()
         # Connections before the end of their handshake: shutdown() drops them.
         self.pending: set[ServerHandshake] = set()
+        # Of those, the ones whose request is not complete, or whose factory thinks.
+        self.deadlines: Deadlines[ServerHandshake] | None = None
+        if timeout_s is not None:
+            self.deadlines = Deadlines(config.loop, timeout_s, ServerHandshake.too_slow)
         self.shutting_down = False
 
 
@@ -79,7 +84,7 @@ class ServerHandshake:
         self._reader: RequestReader | None = RequestReader()
         self._protocol: WSProtocol | None = None
         self._transport: Any = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None  # once it is refused
         self._task: asyncio.Task[None] | None = None
         self._head_only = False  # the request is a HEAD: its answer has no body (RFC 9110 section 9.3.2)
         self._answered = False
@@ -94,8 +99,8 @@ class ServerHandshake:
             transport.abort()
             return
         settings.pending.add(self)
-        if settings.timeout_s is not None:
-            self._timer = settings.config.loop.call_later(settings.timeout_s, self._too_slow)
+        if settings.deadlines is not None:
+            settings.deadlines.add(self)
 
     def data_received(self, data: bytes) -> None:
         if self._answered or self._reader is None:
@@ -121,6 +126,8 @@ class ServerHandshake:
         settings = self._settings
         settings.connections.discard(connection)
         settings.pending.discard(self)
+        if settings.deadlines is not None:
+            settings.deadlines.discard(self)
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:
@@ -244,9 +251,8 @@ class ServerHandshake:
             return
         if settings.config.debug is not None:
             settings.config.debug("%r is answered by %r", request, answer)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if settings.deadlines is not None:
+            settings.deadlines.discard(self)
         settings.pending.discard(self)
         settings.connections.add(transport)
         self._answered = True
@@ -302,8 +308,8 @@ class ServerHandshake:
         transport.write(answer)
         # Half-close, so that unread input cannot destroy the answer; the peer's
         # end of stream ends it, or time does.
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._settings.deadlines is not None:
+            self._settings.deadlines.discard(self)
         self._timer = self._settings.config.loop.call_later(_REFUSAL_PATIENCE_S, transport.abort)
         if transport.can_write_eof():
             transport.write_eof()
@@ -311,7 +317,8 @@ class ServerHandshake:
             # Not here: asyncio's TLS would read on, and hand it over, inside this call of ours.
             self._settings.config.loop.call_soon(transport.close)
 
-    def _too_slow(self) -> None:
+    def too_slow(self) -> None:
+        """Its time is up, and it is neither open nor refused."""
         if self._transport is None:
             return
         peer = self._transport.get_extra_info("peername")
