@@ -76,7 +76,7 @@ LAYERS = {
         *{"extension", "negotiation", "upgrade", "url"},
     },
     "_upgrading": {
-        *{"_handshake", "_listener", "_protocol", "_sender", "_transport"},
+        *{"_deadlines", "_handshake", "_listener", "_protocol", "_sender", "_transport"},
         *{"extension", "negotiation", "upgrade"},
     },
     "server": {

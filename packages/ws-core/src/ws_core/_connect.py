@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Callable
 from ssl import SSLContext
 from typing import Any
 
-from ws_core import _dial
 from ws_core._adopting import drive
+from ws_core._dial import DIAL_ARGUMENTS, dial
 from ws_core.extension import ActiveExtension, Extension
 from ws_core.url import WSParsedURL
 
@@ -65,7 +65,7 @@ def _contexts_of(extensions: list[ActiveExtension]) -> list[SSLContext | None]:
     return [value for value in values if value is None or isinstance(value, SSLContext)]
 
 
-# Arguments of create_connection that only TLS understands, and those that only say how to connect a socket.
+# Arguments of create_connection that only TLS understands.
 _TLS_ARGUMENTS = frozenset(
     {
         "server_hostname",
@@ -75,7 +75,6 @@ _TLS_ARGUMENTS = frozenset(
         "ssl_shutdown_timeout",
     }
 )
-_SOCKET_ARGUMENTS = _dial.ARGUMENTS
 # Before, asyncio's TLS refuses to run on top of itself (Python 3.10) or breaks where a connection fails there (CPython
 # gh-113214). Where TLS is put in TLS, aiofastnet does it then, whatever the user has asked for.
 _TLS_IN_TLS_SINCE = (3, 12, 2)
@@ -120,8 +119,8 @@ class Connector:
             kwargs["ssl"] = True if self._ssl_context is None else self._ssl_context
             if stream is not None:
                 kwargs.setdefault("server_hostname", url.host)
-        elif self._own_sockets and not kwargs.keys() - _SOCKET_ARGUMENTS:  # else create_connection says what is wrong
-            stream = stream or await _dial.dial(self._loop, url.host, url.port, **kwargs)
+        elif self._own_sockets and not kwargs.keys() - DIAL_ARGUMENTS:  # else create_connection says what is wrong
+            stream = stream or await dial(self._loop, url.host, url.port, **kwargs)
             return self._drive(protocol, stream)
         return await self._connect_by_loop(protocol, url, stream, kwargs)
 
@@ -181,7 +180,7 @@ class Connector:
         if sock is None:
             return await self._create_connection(lambda: protocol, url.host, url.port, **kwargs)
         try:
-            kwargs = {name: value for name, value in kwargs.items() if name not in _SOCKET_ARGUMENTS}
+            kwargs = {name: value for name, value in kwargs.items() if name not in DIAL_ARGUMENTS}
             return await self._create_connection(lambda: protocol, sock=sock, **kwargs)
         except BaseException:
             sock.close()

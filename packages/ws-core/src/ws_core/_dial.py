@@ -12,7 +12,7 @@ from typing import Any
 from aiohappyeyeballs import AddrInfoType, start_connection
 
 #: The arguments of create_connection that dial() understands.
-ARGUMENTS = frozenset({"family", "flags", "happy_eyeballs_delay", "interleave", "local_addr", "proto"})
+DIAL_ARGUMENTS = frozenset({"family", "flags", "happy_eyeballs_delay", "interleave", "local_addr", "proto"})
 
 
 async def dial(
