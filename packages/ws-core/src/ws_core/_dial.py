@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from aiohappyeyeballs import AddrInfoType, start_connection
@@ -40,7 +41,7 @@ async def dial(
 
 async def _addresses(
     loop: asyncio.AbstractEventLoop, host: str, port: int, family: int, proto: int, flags: int
-) -> list[AddrInfoType]:
+) -> Sequence[AddrInfoType]:
     if not flags and not proto:
         # An address needs no look-up, which would take a thread and ten times as long.
         for of, rest in ((socket.AF_INET, ()), (socket.AF_INET6, (0, 0))):

@@ -18,7 +18,7 @@ class WSProtocol(asyncio.BufferedProtocol):
         self,
         listener: WSListener | None,
         request: WSUpgradeRequest,
-        response: WSUpgradeResponse,
+        response: WSUpgradeResponse | None,
         subprotocol: str | None,
         tail: bytes,
         *,
