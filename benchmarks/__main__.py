@@ -10,7 +10,10 @@ import importlib
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("rtt", "busy", "pipelined", "feed", "handshake", "hooks", "idle", "autoping", "proxy", "instructions")
+BENCHMARKS = (
+    *("rtt", "tls", "busy", "pipelined", "feed", "handshake", "idle"),
+    *("hooks", "autoping", "proxy", "instructions"),
+)
 
 
 def main() -> int:

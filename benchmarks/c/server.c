@@ -2,12 +2,14 @@
  *
  *   /echo   every message comes back, a PING as PONG; the answers to one read leave in one send
  *   /feed   the text message "COUNT SIZE OPCODE" makes it push so many frames
+ *   /room   the text message "MESSAGES SIZE WAY" makes it send so many to everybody there, in one send for each
  *
  * Connections read into one shared buffer; one that had half a frame has a
- * buffer of its own from then on, and one that cannot send keeps what waits.
+ * buffer of its own from then on (unless that gets very large), and one that cannot send keeps what waits.
  * Commands on standard input: begin, end (the meter), settle, quit. */
 #define _GNU_SOURCE
 #include "meter.h"
+#include "stream.h"
 #include "ws.h"
 
 #include <arpa/inet.h>
@@ -21,11 +23,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { SHARED = 256 * 1024, OUT = SHARED + SHARED / 2, FEED_BLOCK = 64 * 1024 };
-enum mode { HANDSHAKE, ECHO, FEED };
+enum { SHARED = 256 * 1024, OUT = SHARED + SHARED / 2, FEED_BLOCK = 64 * 1024, REST_MAX = 4 << 20, ROOM = 5000 };
+enum mode { HANDSHAKE, ECHO, FEED, MEMBER };
 
 struct conn {
-    int fd;
+    struct stream stream;
     uint8_t mode, waits_to_write;
     uint8_t *rest;    /* from the first half frame on */
     size_t rest_size, rest_room;
@@ -35,6 +37,8 @@ struct conn {
 };
 
 static uint8_t shared_in[SHARED], shared_out[OUT], feed_data[FEED_BLOCK];
+static struct conn *room[ROOM];
+static size_t room_size;
 static int epoll_fd;
 
 static void *must(void *memory)
@@ -48,7 +52,10 @@ static void *must(void *memory)
 
 static void drop(struct conn *c)
 {
-    close(c->fd);
+    for (size_t i = 0; c->mode == MEMBER && i < room_size; i++)
+        if (room[i] == c)
+            room[i--] = room[--room_size];
+    stream_close(&c->stream);
     free(c->rest);
     free(c->pending);
     free(c);
@@ -60,19 +67,19 @@ static void watch(struct conn *c, int writing)
     if (c->waits_to_write == writing)
         return;
     c->waits_to_write = (uint8_t)writing;
-    epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &event);
+    epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->stream.fd, &event);
 }
 
-static size_t push(int fd, const uint8_t *data, size_t size)
+static size_t push(struct conn *c, const uint8_t *data, size_t size)
 {
-    ssize_t n = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t n = stream_send(&c->stream, data, size);
     return n < 0 ? 0 : (size_t)n;
 }
 
 /* Send, and keep what does not fit. */
 static void answer(struct conn *c, const uint8_t *data, size_t size)
 {
-    size_t sent = c->pending_size ? 0 : push(c->fd, data, size);
+    size_t sent = c->pending_size ? 0 : push(c, data, size);
     if (sent == size)
         return;
     c->pending = must(realloc(c->pending, c->pending_size + size - sent));
@@ -88,7 +95,7 @@ static void feed(struct conn *c)
         size_t sent;
         if (piece > c->feed_left)
             piece = c->feed_left;
-        sent = push(c->fd, feed_data + c->feed_at, piece);
+        sent = push(c, feed_data + c->feed_at, piece);
         c->feed_left -= sent;
         c->feed_at = (c->feed_at + sent) % c->feed_block;
         if (sent < piece) {
@@ -122,6 +129,25 @@ static void start_feed(struct conn *c, const struct ws_frame *order)
     feed(c);
 }
 
+static void start_broadcast(const struct ws_frame *order)
+{
+    static const uint8_t payload[FEED_BLOCK];
+    char text[64];
+    size_t count, size, at = 0;
+    snprintf(text, sizeof text, "%.*s", (int)order->payload_size, (const char *)order->payload);
+    if (sscanf(text, "%zu %zu", &count, &size) != 2 || size > sizeof payload || count * (size + WS_HEADER_MAX) > OUT)
+        return;
+    while (count--)
+        at += ws_put(shared_out + at, WS_FIN | WS_BINARY, payload, size, 0);
+    for (size_t i = 0; i < room_size; i++)
+        answer(room[i], shared_out, at);
+}
+
+static enum mode mode_of(const uint8_t *request)
+{
+    return memcmp(request, "GET /feed", 9) == 0 ? FEED : memcmp(request, "GET /room", 9) == 0 ? MEMBER : ECHO;
+}
+
 /* 0: more is needed; otherwise the size of the request. */
 static size_t upgrade(struct conn *c, const uint8_t *data, size_t size)
 {
@@ -140,7 +166,9 @@ static size_t upgrade(struct conn *c, const uint8_t *data, size_t size)
         }
         line = stop + 2;
     }
-    c->mode = memcmp(data, "GET /feed", 9) == 0 ? FEED : ECHO;
+    c->mode = mode_of(data);
+    if (c->mode == MEMBER && room_size < ROOM)
+        room[room_size++] = c;
     int n = snprintf(text, sizeof text,
                      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                      "Sec-WebSocket-Accept: %s\r\n\r\n",
@@ -167,6 +195,10 @@ static ssize_t consume(struct conn *c, uint8_t *data, size_t size)
             start_feed(c, &frame);
             continue;
         }
+        if (c->mode == MEMBER) {
+            start_broadcast(&frame);
+            continue;
+        }
         if (frame.payload_size + WS_HEADER_MAX > OUT - out) {
             answer(c, shared_out, out);
             out = 0;
@@ -186,30 +218,31 @@ static ssize_t consume(struct conn *c, uint8_t *data, size_t size)
     return (ssize_t)at;
 }
 
-static void readable(struct conn *c)
+/* Read once. Returns whether more can be read that epoll does not know of. */
+static int readable(struct conn *c)
 {
     uint8_t *data = shared_in;
-    size_t room = SHARED, have = 0;
+    size_t space = SHARED, have = 0;
     ssize_t n, used;
     if (c->rest) {
         if (c->rest_size == c->rest_room)
             c->rest = must(realloc(c->rest, c->rest_room *= 2));
         data = c->rest;
         have = c->rest_size;
-        room = c->rest_room;
+        space = c->rest_room;
     }
-    n = recv(c->fd, data + have, room - have, MSG_DONTWAIT);
+    n = stream_recv(&c->stream, data + have, space - have);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
+        return 0;
     if (n <= 0) {
         drop(c);
-        return;
+        return 0;
     }
     have += (size_t)n;
     used = consume(c, data, have);
     if (used < 0) {
         drop(c);
-        return;
+        return 0;
     }
     have -= (size_t)used;
     if (c->rest) {
@@ -220,12 +253,17 @@ static void readable(struct conn *c)
         memcpy(c->rest, data + used, have);
     }
     c->rest_size = have;
+    if (c->rest && !have && c->rest_room > REST_MAX) {
+        free(c->rest);
+        c->rest = NULL;
+    }
+    return stream_pending(&c->stream);
 }
 
 static void writable(struct conn *c)
 {
     if (c->pending_size) {
-        c->pending_at += push(c->fd, c->pending + c->pending_at, c->pending_size - c->pending_at);
+        c->pending_at += push(c, c->pending + c->pending_at, c->pending_size - c->pending_at);
         if (c->pending_at < c->pending_size)
             return;
         free(c->pending);
@@ -244,7 +282,10 @@ static void accept_all(int listener)
         struct conn *c = must(calloc(1, sizeof *c));
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        c->fd = fd;
+        if (stream_accept(&c->stream, fd)) {
+            fputs("accepting failed\n", stderr);
+            exit(1);
+        }
         epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
     }
 }
@@ -311,7 +352,8 @@ int main(void)
         } else if (event.events & EPOLLOUT) {
             writable(event.data.ptr);
         } else {
-            readable(event.data.ptr);
+            while (readable(event.data.ptr))
+                ;
         }
     }
 }

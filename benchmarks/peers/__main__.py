@@ -1,6 +1,7 @@
 """One contender: ``python -m benchmarks.peers client|server LIBRARY LOOP``, driven by lines on standard input.
 
-client: ``connect PORT MODE [PROXY]`` -> ``ok id=N``; ``run ID COUNT SIZE LENGTH PID`` -> ``ok wall= cpu= user= sys=``
+client: ``connect PORT MODE [PROXY]`` -> ``ok id=N``; ``check ID SIZE``: one echo;
+        ``run ID COUNT SIZE LENGTH PID`` -> ``ok wall= cpu= user= sys= watched=``: the CPU time of PID, too
         ``dial PORT PROXY COUNT`` -> the same clocks (see callbacks.py)
 server: greets with ``ok port=N``
         ``stubs COUNT``: connections without sockets, ``pongs``: how many PINGs they have answered (see stubs.py)
@@ -94,10 +95,13 @@ async def main(role: str, library: str) -> None:
         elif name == "dial":
             say(await library_peer.dial(int(words[0]), words[1], int(words[2])))
         elif name == "run":
-            number, count, size, length = map(int, words[:4])
-            meter.start()
+            number, count, size, length, watched = map(int, words)
+            meter.start(watched)
             await connections[number].run(count, size, length)
             say(meter.stop())
+        elif name == "check":
+            await connections[int(words[0])].run(1, int(words[1]), 1)
+            say("ok")
         elif name == "begin":
             meter.start()
             say("ok")

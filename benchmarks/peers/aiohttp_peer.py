@@ -6,6 +6,8 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 
+from benchmarks.peers import tls
+
 
 class Peer:
     _session: ClientSession | None = None
@@ -16,14 +18,15 @@ class Peer:
         if self._session is None:
             self._session = ClientSession()
         path = "feed" if mode.startswith("feed") else "echo"
-        return Connection(await self._session.ws_connect(f"http://127.0.0.1:{port}/{path}"), mode)
+        ssl = tls.client_context() or True
+        return Connection(await self._session.ws_connect(tls.address(port, path), ssl=ssl), mode)
 
     async def serve(self) -> int:
         app = web.Application()
         app.router.add_get("/{path}", _echo)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=tls.server_context()).start()
         port: int = self._runner.addresses[0][1]
         return port
 

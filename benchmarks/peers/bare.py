@@ -10,6 +10,8 @@ import base64
 import hashlib
 from typing import Any
 
+from benchmarks.peers import tls
+
 
 class _Least(asyncio.BufferedProtocol):
     """All connections read into one buffer, as ws_core's do."""
@@ -49,9 +51,9 @@ class Peer:
         if self._library == "bare aiofastnet":
             import aiofastnet
 
-            self._server = await aiofastnet.create_server(loop, _Least, "127.0.0.1", 0)
+            self._server = await aiofastnet.create_server(loop, _Least, "127.0.0.1", 0, ssl=tls.server_context())
         else:
-            self._server = await loop.create_server(_Least, "127.0.0.1", 0)
+            self._server = await loop.create_server(_Least, "127.0.0.1", 0, ssl=tls.server_context())
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import importlib
-import os
-import ssl
 import time
 from collections.abc import Callable
 from typing import Any
+
+from benchmarks.peers import tls
 
 
 class Peer:
@@ -22,7 +21,7 @@ class Peer:
         mode, *hooks = mode.split("/")
         path = "feed" if mode.startswith("feed") else "echo"
         transport, listener = await self._lib.ws_connect(
-            self._listeners[mode], f"ws://127.0.0.1:{port}/{path}", **self._settings, **_options(proxy)
+            self._listeners[mode], tls.address(port, path), **self._settings, **_options(proxy)
         )
         if hooks:
             from benchmarks.peers.hooks import attach
@@ -32,7 +31,7 @@ class Peer:
 
     async def dial(self, port: int, proxy: str, count: int) -> str:
         """Connect `count` times, one after the other. Only connecting is on the clocks, not the end of a connection."""
-        url, options = f"ws://127.0.0.1:{port}/echo", {**self._settings, **_options(proxy)}
+        url, options = tls.address(port, "echo"), {**self._settings, **_options(proxy)}
         wall = cpu = 0
         for _ in range(count):
             wall_before, cpu_before = time.perf_counter_ns(), time.process_time_ns()
@@ -45,21 +44,19 @@ class Peer:
 
     async def serve(self) -> int:
         echo = self._listeners["echo"]
-        self._server = await self._lib.ws_create_server(lambda request: echo(), "127.0.0.1", 0, **self._settings)
+        self._server = await self._lib.ws_create_server(
+            lambda request: echo(), "127.0.0.1", 0, ssl=tls.server_context(), **self._settings
+        )
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
 
 def _options(proxy: str) -> dict[str, Any]:
     """`proxy`: a URL, or "-" for none."""
+    own = {"ssl_context": tls.client_context()}
     if proxy == "-":
-        return {}
-    return {"proxy": proxy, "proxy_ssl_context": _context() if proxy.startswith("https") else None}
-
-
-@functools.cache
-def _context() -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=os.environ["BENCH_CA"])
+        return own
+    return {**own, "proxy": proxy, "proxy_ssl_context": tls.trusting() if proxy.startswith("https") else None}
 
 
 def make(library: str, settings: dict[str, Any]) -> Peer:

@@ -7,6 +7,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 
+from benchmarks.peers import tls
+
 _OPTIONS: dict[str, Any] = {"compression": None, "ping_interval": None}
 
 
@@ -15,10 +17,11 @@ class Peer:
         if mode == "feed-none":
             return None  # recv() always makes an object of the payload
         path = "feed" if mode.startswith("feed") else "echo"
-        return Connection(await connect(f"ws://127.0.0.1:{port}/{path}", proxy=None, **_OPTIONS), mode)
+        connection = await connect(tls.address(port, path), proxy=None, ssl=tls.client_context(), **_OPTIONS)
+        return Connection(connection, mode)
 
     async def serve(self) -> int:
-        self._server = await serve(_echo, "127.0.0.1", 0, **_OPTIONS)
+        self._server = await serve(_echo, "127.0.0.1", 0, ssl=tls.server_context(), **_OPTIONS)
         port: int = next(iter(self._server.sockets)).getsockname()[1]
         return port
 
