@@ -3,6 +3,7 @@
 client: ``connect PORT MODE [PROXY]`` -> ``ok id=N``; ``check ID SIZE``: one echo;
         ``run ID COUNT SIZE LENGTH PID`` -> ``ok wall= cpu= user= sys= watched=``: the CPU time of PID, too
         ``dial PORT PROXY COUNT`` -> the same clocks (see callbacks.py)
+        ``crowd PORT COUNT``, ``crowd-echo SIZE``, ``crowd-close``: as c/driver.c, in whose place it may be
 server: greets with ``ok port=N``
         ``stubs COUNT``: connections without sockets, ``pongs``: how many PINGs they have answered (see stubs.py)
 both:   ``begin``, ``end`` (the meter), ``settle`` (collect garbage), ``census`` (see census.py)
@@ -83,6 +84,7 @@ async def main(role: str, library: str) -> None:
         stubs.catch_servers(asyncio.get_running_loop())
     meter = Meter()
     connections: list[Any] = []
+    crowd: list[Any] = []
     say(f"ok port={await library_peer.serve()}" if role == "server" else "ok")
     async for name, *words in commands():
         if name == "connect":
@@ -102,6 +104,15 @@ async def main(role: str, library: str) -> None:
         elif name == "check":
             await connections[int(words[0])].run(1, int(words[1]), 1)
             say("ok")
+        elif name == "crowd":
+            crowd += [await library_peer.connect(int(words[0]), "rtt") for _ in range(int(words[1]))]
+            say("ok")
+        elif name == "crowd-echo":
+            for connection in crowd:
+                await connection.run(1, int(words[0]), 1)
+            say("ok")
+        elif name == "crowd-close":
+            say("ok")  # this process ends next, and they with it
         elif name == "begin":
             meter.start()
             say("ok")
