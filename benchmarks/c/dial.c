@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint8_t in[IN];
+_Alignas(64) uint8_t in[IN];
 const char *failure;
 
 int fail(const char *why)

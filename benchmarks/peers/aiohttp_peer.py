@@ -1,4 +1,4 @@
-"""aiohttp: no compression, no access log."""
+"""aiohttp: no compression, no access log, no limit of size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Peer:
             self._session = ClientSession()
         path = "feed" if mode.startswith("feed") else "echo"
         ssl = tls.client_context() or True
-        return Connection(await self._session.ws_connect(tls.address(port, path), ssl=ssl), mode)
+        return Connection(await self._session.ws_connect(tls.address(port, path), ssl=ssl, max_msg_size=0), mode)
 
     async def serve(self) -> int:
         app = web.Application()
@@ -32,7 +32,7 @@ class Peer:
 
 
 async def _echo(request: web.Request) -> web.WebSocketResponse:
-    socket = web.WebSocketResponse(compress=False)
+    socket = web.WebSocketResponse(compress=False, max_msg_size=0)
     await socket.prepare(request)
     async for message in socket:
         if message.type is WSMsgType.BINARY:

@@ -14,7 +14,7 @@ from benchmarks.peers import tls
 class Peer:
     def __init__(self, lib: Any, settings: dict[str, Any]):
         self._lib = lib
-        self._settings = settings
+        self._settings = {"max_frame_size": 1 << 30, **settings}  # `large` sends 64 MiB
         self._listeners = _listeners(lib)
 
     async def connect(self, port: int, mode: str, proxy: str = "-") -> Any:

@@ -1,4 +1,4 @@
-"""The websockets package, its asyncio implementation: no compression, no keepalive pings."""
+"""The websockets package, its asyncio implementation: no compression, no keepalive pings, no limit of size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from benchmarks.peers import tls
 
-_OPTIONS: dict[str, Any] = {"compression": None, "ping_interval": None}
+_OPTIONS: dict[str, Any] = {"compression": None, "ping_interval": None, "max_size": None}
 
 
 class Peer:
