@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 BENCHMARKS = (
-    *("rtt", "tls", "large", "busy", "pipelined", "feed", "handshake", "idle"),
+    *("rtt", "tls", "large", "busy", "pipelined", "feed", "broadcast", "handshake", "idle"),
     *("hooks", "autoping", "proxy", "instructions"),
 )
 

@@ -47,6 +47,7 @@ def add_table(report: Report, title: str, lanes: dict[Contender, Lane], **where:
             **where,
             library=contender.library,
             loop=contender.loop,
+            way=contender.way,
             cpu_ns=cpu._asdict(),
             wall_ns=wall._asdict(),
             cpu_over_picows=against and against._asdict(),

@@ -11,10 +11,12 @@ from typing import NamedTuple
 class Contender(NamedTuple):
     library: str  # a module of peers/ knows it; "c" is the floor
     loop: str
+    way: str = ""  # how, where a library has several ways
 
     @property
     def label(self) -> str:
-        return "C floor (epoll)" if self.library == "c" else f"{self.library} {self.loop}"
+        name = "C floor (epoll)" if self.library == "c" else f"{self.library} {self.loop}"
+        return f"{name}, {self.way}" if self.way else name
 
 
 FLOOR = Contender("c", "epoll")

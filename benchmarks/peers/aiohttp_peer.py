@@ -8,6 +8,8 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 
 from benchmarks.peers import tls
 
+_members: set[web.WebSocketResponse] = set()
+
 
 class Peer:
     _session: ClientSession | None = None
@@ -23,12 +25,26 @@ class Peer:
 
     async def serve(self) -> int:
         app = web.Application()
+        app.router.add_get("/room", _room)
         app.router.add_get("/{path}", _echo)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=tls.server_context()).start()
         port: int = self._runner.addresses[0][1]
         return port
+
+
+async def _room(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse(compress=False)
+    await socket.prepare(request)
+    _members.add(socket)
+    async for order in socket:
+        messages, size, _ = order.data.split()
+        message = bytes(int(size))
+        for _ in range(int(messages)):
+            for member in _members:
+                await member.send_bytes(message)
+    return socket
 
 
 async def _echo(request: web.Request) -> web.WebSocketResponse:

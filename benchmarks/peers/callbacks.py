@@ -43,9 +43,13 @@ class Peer:
         return f"ok wall={wall} cpu={cpu} user=0 sys=0"
 
     async def serve(self) -> int:
-        echo = self._listeners["echo"]
+        echo, rooms = self._listeners["echo"], {b"/room": self._listeners["room"]}
         self._server = await self._lib.ws_create_server(
-            lambda request: echo(), "127.0.0.1", 0, ssl=tls.server_context(), **self._settings
+            lambda request: rooms.get(request.path, echo)(),
+            "127.0.0.1",
+            0,
+            ssl=tls.server_context(),
+            **self._settings,
         )
         port: int = self._server.sockets[0].getsockname()[1]
         return port
@@ -63,6 +67,33 @@ def make(library: str, settings: dict[str, Any]) -> Peer:
     return Peer(importlib.import_module(library.split("+")[0]), settings)
 
 
+def _ways(lib: Any) -> dict[str, Callable[[list[Any], list[bytes]], None]]:
+    """How messages get to all members of a room. "-": the way that this library is made for."""
+    BINARY = lib.WSMsgType.BINARY
+
+    def send(members: list[Any], messages: list[bytes]) -> None:
+        for message in messages:
+            for transport in members:
+                transport.send(BINARY, message)
+
+    def cork(members: list[Any], messages: list[bytes]) -> None:
+        for transport in members:
+            with transport.cork():
+                for message in messages:
+                    transport.send(BINARY, message)
+
+    def broadcast(members: list[Any], messages: list[bytes]) -> None:
+        for message in messages:
+            lib.broadcast(members, BINARY, message)
+
+    def of_a_list(members: list[Any], messages: list[bytes]) -> None:
+        lib.broadcast(members, BINARY, messages)
+
+    if hasattr(lib, "broadcast"):
+        return {"-": of_a_list, "broadcast": broadcast, "cork": cork, "send": send}
+    return {"-": send}
+
+
 def _listeners(lib: Any) -> dict[str, Callable[[], Any]]:
     """Classes that derive from this library's WSListener."""
     BINARY = lib.WSMsgType.BINARY
@@ -70,6 +101,20 @@ def _listeners(lib: Any) -> dict[str, Callable[[], Any]]:
     class Echo(lib.WSListener):  # type: ignore[misc]
         def on_ws_frame(self, transport: Any, frame: Any) -> None:
             transport.send(BINARY, frame.get_payload_as_bytes())
+
+    members: list[Any] = []
+    ways = _ways(lib)
+
+    class Room(lib.WSListener):  # type: ignore[misc]
+        def on_ws_connected(self, transport: Any) -> None:
+            members.append(transport)
+
+        def on_ws_disconnected(self, transport: Any) -> None:
+            members.remove(transport)
+
+        def on_ws_frame(self, transport: Any, frame: Any) -> None:
+            messages, size, way = frame.get_payload_as_utf8_text().split()
+            ways[way](members, [bytes(int(size))] * int(messages))
 
     class Client(lib.WSListener):  # type: ignore[misc]
         transport: Any
@@ -171,5 +216,13 @@ def _listeners(lib: Any) -> dict[str, Callable[[], Any]]:
                 await asyncio.sleep(0.01)
             await super().run(count, size, length)
 
-    modes = {"echo": Echo, "rtt": RTT, "burst": Burst, "feed-none": Feed, "feed-bytes": FeedBytes, "feed-str": FeedStr}
+    modes = {
+        "echo": Echo,
+        "room": Room,
+        "rtt": RTT,
+        "burst": Burst,
+        "feed-none": Feed,
+        "feed-bytes": FeedBytes,
+        "feed-str": FeedStr,
+    }
     return {**modes, "feed-custom": FeedCustom, "feed-expecting": FeedExpecting}

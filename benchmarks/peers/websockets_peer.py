@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, broadcast, serve
 
 from benchmarks.peers import tls
 
+_members: set[ServerConnection] = set()
 _OPTIONS: dict[str, Any] = {"compression": None, "ping_interval": None, "max_size": None}
 
 
@@ -21,9 +22,24 @@ class Peer:
         return Connection(connection, mode)
 
     async def serve(self) -> int:
-        self._server = await serve(_echo, "127.0.0.1", 0, ssl=tls.server_context(), **_OPTIONS)
+        self._server = await serve(_handle, "127.0.0.1", 0, ssl=tls.server_context(), **_OPTIONS)
         port: int = next(iter(self._server.sockets)).getsockname()[1]
         return port
+
+
+async def _handle(connection: ServerConnection) -> None:
+    assert connection.request is not None
+    await (_room if connection.request.path == "/room" else _echo)(connection)
+
+
+async def _room(connection: ServerConnection) -> None:
+    _members.add(connection)
+    async for order in connection:
+        assert isinstance(order, str)
+        messages, size, _ = order.split()
+        message = bytes(int(size))
+        for _ in range(int(messages)):
+            broadcast(_members, message)
 
 
 async def _echo(connection: ServerConnection) -> None:
