@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 BENCHMARKS = (
-    *("rtt", "tls", "large", "busy", "pipelined", "feed", "broadcast", "handshake", "idle"),
+    *("rtt", "tls", "large", "busy", "pipelined", "feed", "broadcast", "many", "handshake", "idle"),
     *("hooks", "autoping", "proxy", "instructions"),
 )
 
