@@ -41,6 +41,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "loop": {"use_aiofastnet": False},
     "stub": {"use_aiofastnet": False},
     "ping": KEEPALIVE,
+    "cython": {},  # not an option: see callbacks.py
     "expecting": {
         "enable_auto_ping": True,
         "auto_ping_strategy": PERIODICALLY,

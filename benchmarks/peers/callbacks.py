@@ -12,13 +12,15 @@ from benchmarks.peers import tls
 
 
 class Peer:
-    def __init__(self, lib: Any, settings: dict[str, Any]):
+    def __init__(self, lib: Any, settings: dict[str, Any], listeners: dict[str, Callable[[], Any]]):
         self._lib = lib
         self._settings = {"max_frame_size": 1 << 30, **settings}  # `large` sends 64 MiB
-        self._listeners = _listeners(lib)
+        self._listeners = listeners
 
     async def connect(self, port: int, mode: str, proxy: str = "-") -> Any:
         mode, *hooks = mode.split("/")
+        if mode not in self._listeners:
+            return None
         path = "feed" if mode.startswith("feed") else "echo"
         transport, listener = await self._lib.ws_connect(
             self._listeners[mode], tls.address(port, path), **self._settings, **_options(proxy)
@@ -43,7 +45,8 @@ class Peer:
         return f"ok wall={wall} cpu={cpu} user=0 sys=0"
 
     async def serve(self) -> int:
-        echo, rooms = self._listeners["echo"], {b"/room": self._listeners["room"]}
+        echo = self._listeners["echo"]
+        rooms = {b"/room": self._listeners.get("room", echo)}
         self._server = await self._lib.ws_create_server(
             lambda request: rooms.get(request.path, echo)(),
             "127.0.0.1",
@@ -64,7 +67,12 @@ def _options(proxy: str) -> dict[str, Any]:
 
 
 def make(library: str, settings: dict[str, Any]) -> Peer:
-    return Peer(importlib.import_module(library.split("+")[0]), settings)
+    """With the listeners below; "+cython": with those of listener_modules/."""
+    name, *variants = library.split("+")
+    lib = importlib.import_module(name)
+    if "cython" in variants:
+        return Peer(lib, settings, importlib.import_module(f"bench_listeners_{name}").LISTENERS)
+    return Peer(lib, settings, _listeners(lib))
 
 
 def _ways(lib: Any) -> dict[str, Callable[[list[Any], list[bytes]], None]]:
@@ -89,14 +97,15 @@ def _ways(lib: Any) -> dict[str, Callable[[list[Any], list[bytes]], None]]:
     def of_a_list(members: list[Any], messages: list[bytes]) -> None:
         lib.broadcast(members, BINARY, messages)
 
-    if hasattr(lib, "broadcast"):
+    if lib.__name__ == "ws_core":
         return {"-": of_a_list, "broadcast": broadcast, "cork": cork, "send": send}
     return {"-": send}
 
 
 def _listeners(lib: Any) -> dict[str, Callable[[], Any]]:
     """Classes that derive from this library's WSListener."""
-    BINARY = lib.WSMsgType.BINARY
+    WSMsgType = lib.WSMsgType
+    BINARY = WSMsgType.BINARY
 
     class Echo(lib.WSListener):  # type: ignore[misc]
         def on_ws_frame(self, transport: Any, frame: Any) -> None:
@@ -172,7 +181,7 @@ def _listeners(lib: Any) -> dict[str, Callable[[], Any]]:
         async def run(self, count: int, size: int, length: int) -> None:
             done = self.prepare(0)
             self.left = count
-            self.transport.send(lib.WSMsgType.TEXT, f"{count} {size} {self.opcode}".encode())
+            self.transport.send(WSMsgType.TEXT, f"{count} {size} {self.opcode}".encode())
             await done
 
         def on_ws_frame(self, transport: Any, frame: Any) -> None:
@@ -188,11 +197,25 @@ def _listeners(lib: Any) -> dict[str, Callable[[], Any]]:
                 self.done.set_result(None)
 
     class FeedStr(Feed):
-        opcode = int(lib.WSMsgType.TEXT)
+        opcode = int(WSMsgType.TEXT)
 
         def on_ws_frame(self, transport: Any, frame: Any) -> None:
             frame.get_payload_as_utf8_text()
             self.left -= 1
+            if not self.left:
+                self.done.set_result(None)
+
+    class FeedMsgType(Feed):
+        def on_ws_frame(self, transport: Any, frame: Any) -> None:
+            if frame.msg_type == WSMsgType.TEXT:
+                raise ValueError("TEXT where BINARY was asked for")
+            self.left -= 1
+            if not self.left:
+                self.done.set_result(None)
+
+    class FeedBatch(Feed):
+        def on_ws_frames(self, transport: Any, frames: list[Any]) -> None:
+            self.left -= len(frames)
             if not self.left:
                 self.done.set_result(None)
 
@@ -216,13 +239,11 @@ def _listeners(lib: Any) -> dict[str, Callable[[], Any]]:
                 await asyncio.sleep(0.01)
             await super().run(count, size, length)
 
-    modes = {
-        "echo": Echo,
-        "room": Room,
-        "rtt": RTT,
-        "burst": Burst,
-        "feed-none": Feed,
-        "feed-bytes": FeedBytes,
-        "feed-str": FeedStr,
+    modes: dict[str, Callable[[], Any]] = {
+        **{"echo": Echo, "room": Room, "rtt": RTT, "burst": Burst},
+        **{"feed-none": Feed, "feed-bytes": FeedBytes, "feed-str": FeedStr, "feed-msgtype": FeedMsgType},
+        **{"feed-custom": FeedCustom, "feed-expecting": FeedExpecting},
     }
-    return {**modes, "feed-custom": FeedCustom, "feed-expecting": FeedExpecting}
+    if lib.__name__ == "ws_core":  # picows would never call it
+        modes["feed-batch"] = FeedBatch
+    return modes
