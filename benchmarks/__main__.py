@@ -12,7 +12,7 @@ from pathlib import Path
 
 BENCHMARKS = (
     *("rtt", "tls", "large", "busy", "pipelined", "feed", "broadcast", "many", "handshake", "idle"),
-    *("imports", "hooks", "autoping", "proxy", "instructions"),
+    *("imports", "hooks", "strict", "autoping", "proxy", "instructions"),
 )
 
 

@@ -40,6 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fast": {"use_aiofastnet": True},
     "loop": {"use_aiofastnet": False},
     "stub": {"use_aiofastnet": False},
+    "lax": {"strict": False},
     "ping": KEEPALIVE,
     "cython": {},  # not an option: see callbacks.py
     "expecting": {
