@@ -10,7 +10,10 @@ import importlib
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("rtt", "busy", "pipelined", "feed", "handshake", "hooks", "idle", "autoping", "proxy", "instructions")
+BENCHMARKS = (
+    *("rtt", "tls", "large", "busy", "pipelined", "feed", "broadcast", "many", "handshake", "idle"),
+    *("imports", "hooks", "strict", "autoping", "proxy", "instructions"),
+)
 
 
 def main() -> int:

@@ -69,7 +69,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     names = [name for name in SETTINGS if name in QUICK or not options.quick]
     report = Report("hooks", {"settings": names, "quick": options.quick})
-    with core_without_hooks() as bare, compiled_hooks() as modules, programs() as built:
+    with changed_core(CUTS) as bare, compiled("hook_modules") as modules, programs() as built:
         _count(report, names, bare, modules)
         for loop in options.loops.split(","):
             if loop not in LOOPS:
@@ -133,17 +133,17 @@ def _time(
 
 
 @contextmanager
-def core_without_hooks() -> Iterator[Path]:
-    """A folder with a ws_core from this tree whose data path does not know hooks."""
+def changed_core(cuts: Sequence[tuple[str, str, str]]) -> Iterator[Path]:
+    """A folder with a ws_core from this tree, after these changes: (file, what, instead)."""
     with tempfile.TemporaryDirectory(prefix="bench-core-") as temporary:
         source = Path(temporary, "ws-core")
         ignore = shutil.ignore_patterns("build", "*.so", "*.egg-info", "__pycache__")
         shutil.copytree(ROOT / "packages/ws-core", source, ignore=ignore)
-        for name, what, instead in CUTS:
+        for name, what, instead in cuts:
             path = source / "src/ws_core" / name
             text = path.read_text()
             if text.count(what) != 1:
-                raise SystemExit(f"hooks: CUTS is behind the code, {name} has {text.count(what)} times {what!r}")
+                raise SystemExit(f"the cuts are behind the code, {name} has {text.count(what)} times {what!r}")
             path.write_text(text.replace(what, instead))
         site = Path(temporary, "site")
         pip = ["pip", "install", "-q", "--no-build-isolation", "--no-deps", "--no-index", "--target", str(site)]
@@ -152,11 +152,11 @@ def core_without_hooks() -> Iterator[Path]:
 
 
 @contextmanager
-def compiled_hooks() -> Iterator[Path]:
-    """A folder with the modules of hook_modules/."""
-    with tempfile.TemporaryDirectory(prefix="bench-hooks-") as temporary:
+def compiled(folder: str) -> Iterator[Path]:
+    """A folder with the modules of this one of benchmarks/, compiled against what is installed."""
+    with tempfile.TemporaryDirectory(prefix="bench-modules-") as temporary:
         source = Path(temporary, "source")
-        shutil.copytree(ROOT / "benchmarks/hook_modules", source)
+        shutil.copytree(ROOT / "benchmarks" / folder, source)
         site = Path(temporary, "site")
         _run(["setup.py", "-q", "build_ext", "--build-lib", str(site)], source)
         yield site
@@ -166,4 +166,4 @@ def _run(command: Sequence[str], folder: Path) -> None:
     prefix = [sys.executable, *(["-m"] if command[0] == "pip" else [])]
     done = subprocess.run([*prefix, *command], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"hooks: {' '.join(command)} failed\n{done.stdout}{done.stderr}")
+        raise SystemExit(f"{' '.join(command)} failed\n{done.stdout}{done.stderr}")

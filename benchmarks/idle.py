@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import resource
+from contextlib import nullcontext
 from pathlib import Path
 
-from benchmarks.harness.children import Child, Family, two_cores
-from benchmarks.harness.contenders import BARE, LIBRARIES, Contender, contenders
+from benchmarks.harness.certificates import certificates
+from benchmarks.harness.children import NO_ENV, Child, Family, two_cores
+from benchmarks.harness.contenders import BARE, FLOOR, LIBRARIES, Contender, contenders
 from benchmarks.harness.figures import figure
-from benchmarks.harness.programs import programs
+from benchmarks.harness.programs import NO_OPENSSL, programs, tls_programs
 from benchmarks.harness.report import Report, spread
 
 ROUNDS = {"quick": 1, "full": 3}
 WARM_UP = 50  # connections before the first look, so that what is made once is not counted
+CHUNK = 500
 CENSUS = Contender("ws_core", "asyncio")  # whose objects are counted by type
 CENSUS_CONNECTIONS = 1000
 STAGES = ("upgraded", "after a message")
@@ -22,28 +25,35 @@ STAGES = ("upgraded", "after a message")
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--connections", type=int, default=5000, help="how many (5000)")
     parser.add_argument("--size", type=int, default=256, help="of the one message that each echoes, in bytes (256)")
+    parser.add_argument("--tls", action="store_true", help="connections over TLS")
 
 
 def run(options: argparse.Namespace) -> Report:
     count = options.connections
     raise_descriptor_limit(count + 1000)
-    report = Report("idle", {"connections": count, "size": options.size, "quick": options.quick})
-    libraries = (*(name for name in LIBRARIES if not (options.quick and name.endswith("+loop"))), "ws_core+fast", *BARE)
-    entrants = contenders(options, libraries)
-    samples: dict[Contender, list[tuple[float, float]]] = {each: [] for each in entrants}
-    with programs() as built:
+    report = Report("idle", {"connections": count, "size": options.size, "tls": options.tls, "quick": options.quick})
+    libraries = tuple(name for name in LIBRARIES if not (options.quick and name.endswith("+loop")))
+    fast = () if options.tls else ("ws_core+fast",)  # over TLS it is always on aiofastnet
+    with (
+        tls_programs() if options.tls else programs() as built,
+        certificates() if options.tls else nullcontext(NO_ENV) as env,
+    ):
+        if not built:
+            report.note(NO_OPENSSL)
+        entrants = [each for each in contenders(options, (*libraries, *fast, *BARE)) if built or each != FLOOR]
+        samples: dict[Contender, list[tuple[float, float]]] = {each: [] for each in entrants}
         for number in range(ROUNDS["quick" if options.quick else "full"]):
             for contender in entrants if number % 2 == 0 else reversed(entrants):
                 # A fresh process each time: memory once taken does not come back.
-                with Family(built, two_cores()) as family:
+                with Family(built, two_cores(), env=env) as family:
                     server = family.measured("server", contender.library, contender.loop)
                     driver = family.peer("driver")
                     samples[contender].append(_measure(server, driver, count, options.size))
                     driver.ask("crowd-close")
-        _memory_table(report, samples)
+        _memory_table(report, samples, options.tls)
         if CENSUS in samples:
             # In a process of its own: counting takes memory, too.
-            with Family(built, two_cores()) as family:
+            with Family(built, two_cores(), env=env) as family:
                 _census_table(report, *_take_census(family))
     return report
 
@@ -54,7 +64,8 @@ def _measure(server: Child, driver: Child, count: int, size: int) -> tuple[float
     driver.ask(f"crowd {port} {WARM_UP}")
     driver.ask(f"crowd-echo {size}")
     before = private_bytes(server)
-    driver.ask(f"crowd {port} {count}", timeout_s=120)
+    for first in range(0, count, CHUNK):  # on a busy machine 5,000 TLS handshakes take minutes
+        driver.ask(f"crowd {port} {min(CHUNK, count - first)}", timeout_s=120)
     upgraded = private_bytes(server)
     driver.ask(f"crowd-echo {size}", timeout_s=120)
     used = private_bytes(server)
@@ -79,13 +90,13 @@ def raise_descriptor_limit(needed: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed) if soft != resource.RLIM_INFINITY else soft, hard))
 
 
-def _memory_table(report: Report, samples: dict[Contender, list[tuple[float, float]]]) -> None:
+def _memory_table(report: Report, samples: dict[Contender, list[tuple[float, float]]], tls: bool) -> None:
     columns = ["contender", *STAGES, "over its bare transport", "runs"]
-    table = report.table("server, private KiB an idle connection", columns)
+    table = report.table(f"server, private KiB an idle connection{' over TLS' if tls else ''}", columns)
     used = {contender: figure([pair[1] for pair in pairs]) for contender, pairs in samples.items()}
     for contender, pairs in samples.items():
         upgraded = figure([pair[0] for pair in pairs])
-        below = _bare(contender)
+        below = _bare(contender, tls)
         bare = None if below is None else used.get(below)
         over = None if bare is None or contender.library in (*BARE, "c") else used[contender].median - bare.median
         table.rows.append(
@@ -107,11 +118,12 @@ def _memory_table(report: Report, samples: dict[Contender, list[tuple[float, flo
         )
 
 
-def _bare(contender: Contender) -> Contender | None:
+def _bare(contender: Contender, tls: bool) -> Contender | None:
     """The transport that this contender stands on, alone; None: its own, which is nothing without it."""
-    if contender.library.partition("@")[0] == "ws_core":
+    library = contender.library.partition("@")[0]
+    if library == "ws_core" and not tls:
         return None
-    on_aiofastnet = contender.library in ("ws_core+fast", "picows")
+    on_aiofastnet = library in ("ws_core", "ws_core+fast", "picows")
     return Contender("bare aiofastnet" if on_aiofastnet else "bare loop", contender.loop)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.harness.callgrind import Counts, Workload
-from benchmarks.harness.contenders import FLOOR, Contender, contenders, reference
+from benchmarks.harness.callgrind import MEMBERS, Counts, Workload
+from benchmarks.harness.children import NO_ENV
+from benchmarks.harness.contenders import CYTHON, FLOOR, Contender, contenders, reference
 from benchmarks.harness.report import Report
+from benchmarks.hooks import compiled
 
-LIBRARIES = {"quick": ("ws_core", "picows"), "full": ("ws_core", "picows", "ws_core+loop", "picows+loop")}
+LIBRARIES = {"quick": ("ws_core", "picows"), "full": ("ws_core", "picows", "ws_core+loop", "picows+loop", *CYTHON)}
 
 WORKLOADS = {
     "rtt-client": Workload("client, round trip of 256 B", "client", "rtt", 400, 256),
@@ -19,7 +22,13 @@ WORKLOADS = {
     "feed-none": Workload("client, 128 B frames, no payload", "client", "feed-none", 20000, 128),
     "feed-bytes": Workload("client, 128 B frames, bytes", "client", "feed-bytes", 20000, 128),
     "feed-str": Workload("client, 128 B frames, str", "client", "feed-str", 20000, 128),
+    "feed-batch": Workload("client, 128 B frames, no payload, on_ws_frames", "client", "feed-batch", 20000, 128),
+    "feed-msgtype": Workload("client, 128 B frames, msg_type == TEXT", "client", "feed-msgtype", 20000, 128),
+    "broadcast": Workload(f"server, 256 B to {MEMBERS} clients", "server", "broadcast", 20, 256, MEMBERS),
+    "broadcast-20": Workload(f"server, 20 x 256 B to {MEMBERS} clients", "server", "broadcast", 5, 256, 20 * MEMBERS),
 }
+# picows has no such callback: what it is compared with.
+INSTEAD = {"feed-batch": "feed-none"}
 QUICK = ["rtt-client", "burst-server", "feed-bytes"]
 
 
@@ -32,11 +41,20 @@ def run(options: argparse.Namespace) -> Report:
     entrants = contenders(options, LIBRARIES["quick" if options.quick else "full"])
     names = options.workloads.split(",") if options.workloads else QUICK if options.quick else list(WORKLOADS)
     report = Report("instructions", {"workloads": names, "quick": options.quick})
-    jobs = [(WORKLOADS[name], each) for name in names for each in entrants]
-    with Counts(keep=options.keep) as counter:
-        counts = iter(counter.count_all(jobs))
-    _table(report, names, entrants, {(name, each): next(counts) for name in names for each in entrants})
+    jobs = [(name, each) for name in names for each in entrants if _can(each, WORKLOADS[name])]
+    with ExitStack() as stack:
+        env = NO_ENV
+        if any(each.library in CYTHON for each in entrants):
+            env = {"PYTHONPATH": str(stack.enter_context(compiled("listener_modules")))}
+        counter = stack.enter_context(Counts(env, keep=options.keep))
+        counts = counter.count_all([(WORKLOADS[name], each) for name, each in jobs])
+    _table(report, names, entrants, dict(zip(jobs, counts, strict=True)))
     return report
+
+
+def _can(contender: Contender, work: Workload) -> bool:
+    """A client says itself what it cannot do."""
+    return work.mode != "broadcast" or contender.library not in CYTHON
 
 
 def _table(
@@ -46,10 +64,12 @@ def _table(
         columns = ["contender", "instructions a message", "x picows", "x C floor"]
         table = report.table(WORKLOADS[name].title, columns)
         for contender in entrants:
-            own = counts[name, contender]
+            own = counts.get((name, contender))
             if own is None:
                 continue
-            beside = counts.get((name, reference(contender))) if contender != FLOOR else None
+            peer = reference(contender)
+            beside = counts.get((name, peer)) or counts.get((INSTEAD.get(name, name), peer))
+            beside = beside if contender != FLOOR else None
             floor = counts.get((name, FLOOR))
             table.rows.append([contender.label, f"{own:.0f}", _ratio(own, beside), _ratio(own, floor)])
             report.row(workload=name, library=contender.library, loop=contender.loop, instructions=own)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 
-from benchmarks.harness.children import Family, two_cores
+from benchmarks.harness.children import NO_ENV, Family, two_cores
 from benchmarks.harness.compare import add_table
-from benchmarks.harness.contenders import contenders
+from benchmarks.harness.contenders import CYTHON, LIBRARIES, contenders
 from benchmarks.harness.lanes import Clients, Servers
 from benchmarks.harness.programs import programs
 from benchmarks.harness.report import Report
 from benchmarks.harness.rounds import interleave
+from benchmarks.hooks import compiled
 
 BUDGET_S = {"quick": 40, "full": 150}
 
@@ -23,11 +25,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     size, burst = options.size, options.burst
     report = Report("pipelined", {"size": size, "burst": burst, "quick": options.quick})
-    entrants = contenders(options)
+    entrants = contenders(options, (*LIBRARIES, *CYTHON))
+    in_python = [each for each in entrants if each.library not in CYTHON]
     share_s = BUDGET_S["quick" if options.quick else "full"] / 2
-    with programs() as built, Family(built, two_cores()) as family:
-        for side, group in (("server", Servers(family, entrants)), ("client", Clients(family, entrants))):
-            lanes = group.lanes("burst", size, burst)
-            interleave(list(lanes.values()), share_s)
-            add_table(report, f"{side}, echo of bursts of {burst} x {size} B", lanes, side=side, size=size, burst=burst)
+    with programs() as built, compiled("listener_modules") if entrants != in_python else nullcontext() as modules:
+        env = {"PYTHONPATH": str(modules)} if modules else NO_ENV
+        with Family(built, two_cores(), env=env) as family:
+            for side, group in (("server", Servers(family, entrants)), ("client", Clients(family, in_python))):
+                lanes = group.lanes("burst", size, burst)
+                interleave(list(lanes.values()), share_s)
+                title = f"{side}, echo of bursts of {burst} x {size} B"
+                add_table(report, title, lanes, side=side, size=size, burst=burst)
     return report

@@ -40,6 +40,7 @@ void meter_start(struct meter *m)
     m->wall = m->cpu = m->user = m->sys = m->watched_cpu = 0;
     read_clocks(m, -1);
 #ifdef WITH_CALLGRIND
+    CALLGRIND_START_INSTRUMENTATION;
     CALLGRIND_ZERO_STATS;
 #endif
 }
@@ -48,6 +49,7 @@ void meter_stop(struct meter *m)
 {
 #ifdef WITH_CALLGRIND
     CALLGRIND_DUMP_STATS;
+    CALLGRIND_STOP_INSTRUMENTATION;
 #endif
     read_clocks(m, 1);
 }

@@ -2,16 +2,19 @@
  *
  *   /echo   every message comes back, a PING as PONG; the answers to one read leave in one send
  *   /feed   the text message "COUNT SIZE OPCODE" makes it push so many frames
+ *   /room   the text message "MESSAGES SIZE WAY" makes it send so many to everybody there, in one send for each
  *
  * Connections read into one shared buffer; one that had half a frame has a
- * buffer of its own from then on, and one that cannot send keeps what waits.
+ * buffer of its own from then on (unless that gets very large), and one that cannot send keeps what waits.
  * Commands on standard input: begin, end (the meter), settle, quit. */
 #define _GNU_SOURCE
 #include "meter.h"
+#include "stream.h"
 #include "ws.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,11 +24,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { SHARED = 256 * 1024, OUT = SHARED + SHARED / 2, FEED_BLOCK = 64 * 1024 };
-enum mode { HANDSHAKE, ECHO, FEED };
+enum { SHARED = 256 * 1024, OUT = SHARED + SHARED / 2, FEED_BLOCK = 64 * 1024, LARGE = 16 * 1024, REST_MAX = 4 << 20 };
+enum { ROOM = 5000, LINE = 64 };
+enum mode { HANDSHAKE, ECHO, FEED, MEMBER };
 
 struct conn {
-    int fd;
+    struct stream stream;
     uint8_t mode, waits_to_write;
     uint8_t *rest;    /* from the first half frame on */
     size_t rest_size, rest_room;
@@ -34,7 +38,10 @@ struct conn {
     size_t feed_left, feed_at, feed_block; /* bytes to push; where in the block; its size */
 };
 
-static uint8_t shared_in[SHARED], shared_out[OUT], feed_data[FEED_BLOCK];
+static _Alignas(LINE) uint8_t shared_in[SHARED];
+static uint8_t shared_out[OUT], feed_data[FEED_BLOCK];
+static struct conn *room[ROOM];
+static size_t room_size;
 static int epoll_fd;
 
 static void *must(void *memory)
@@ -48,7 +55,10 @@ static void *must(void *memory)
 
 static void drop(struct conn *c)
 {
-    close(c->fd);
+    for (size_t i = 0; c->mode == MEMBER && i < room_size; i++)
+        if (room[i] == c)
+            room[i--] = room[--room_size];
+    stream_close(&c->stream);
     free(c->rest);
     free(c->pending);
     free(c);
@@ -60,19 +70,19 @@ static void watch(struct conn *c, int writing)
     if (c->waits_to_write == writing)
         return;
     c->waits_to_write = (uint8_t)writing;
-    epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &event);
+    epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->stream.fd, &event);
 }
 
-static size_t push(int fd, const uint8_t *data, size_t size)
+static size_t push(struct conn *c, const uint8_t *data, size_t size)
 {
-    ssize_t n = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t n = stream_send(&c->stream, data, size);
     return n < 0 ? 0 : (size_t)n;
 }
 
 /* Send, and keep what does not fit. */
 static void answer(struct conn *c, const uint8_t *data, size_t size)
 {
-    size_t sent = c->pending_size ? 0 : push(c->fd, data, size);
+    size_t sent = c->pending_size ? 0 : push(c, data, size);
     if (sent == size)
         return;
     c->pending = must(realloc(c->pending, c->pending_size + size - sent));
@@ -88,7 +98,7 @@ static void feed(struct conn *c)
         size_t sent;
         if (piece > c->feed_left)
             piece = c->feed_left;
-        sent = push(c->fd, feed_data + c->feed_at, piece);
+        sent = push(c, feed_data + c->feed_at, piece);
         c->feed_left -= sent;
         c->feed_at = (c->feed_at + sent) % c->feed_block;
         if (sent < piece) {
@@ -122,6 +132,25 @@ static void start_feed(struct conn *c, const struct ws_frame *order)
     feed(c);
 }
 
+static void start_broadcast(const struct ws_frame *order)
+{
+    static const uint8_t payload[FEED_BLOCK];
+    char text[64];
+    size_t count, size, at = 0;
+    snprintf(text, sizeof text, "%.*s", (int)order->payload_size, (const char *)order->payload);
+    if (sscanf(text, "%zu %zu", &count, &size) != 2 || size > sizeof payload || count * (size + WS_HEADER_MAX) > OUT)
+        return;
+    while (count--)
+        at += ws_put(shared_out + at, WS_FIN | WS_BINARY, payload, size, 0);
+    for (size_t i = 0; i < room_size; i++)
+        answer(room[i], shared_out, at);
+}
+
+static enum mode mode_of(const uint8_t *request)
+{
+    return memcmp(request, "GET /feed", 9) == 0 ? FEED : memcmp(request, "GET /room", 9) == 0 ? MEMBER : ECHO;
+}
+
 /* 0: more is needed; otherwise the size of the request. */
 static size_t upgrade(struct conn *c, const uint8_t *data, size_t size)
 {
@@ -140,7 +169,9 @@ static size_t upgrade(struct conn *c, const uint8_t *data, size_t size)
         }
         line = stop + 2;
     }
-    c->mode = memcmp(data, "GET /feed", 9) == 0 ? FEED : ECHO;
+    c->mode = mode_of(data);
+    if (c->mode == MEMBER && room_size < ROOM)
+        room[room_size++] = c;
     int n = snprintf(text, sizeof text,
                      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                      "Sec-WebSocket-Accept: %s\r\n\r\n",
@@ -167,14 +198,20 @@ static ssize_t consume(struct conn *c, uint8_t *data, size_t size)
             start_feed(c, &frame);
             continue;
         }
-        if (frame.payload_size + WS_HEADER_MAX > OUT - out) {
+        if (c->mode == MEMBER) {
+            start_broadcast(&frame);
+            continue;
+        }
+        if (out && (frame.payload_size >= LARGE || frame.payload_size + WS_HEADER_MAX > OUT - out)) {
             answer(c, shared_out, out);
             out = 0;
         }
-        if (frame.payload_size + WS_HEADER_MAX > OUT) {
-            uint8_t *large = must(malloc(frame.payload_size + WS_HEADER_MAX));
-            answer(c, large, ws_put(large, frame.first, frame.payload, frame.payload_size, 0));
-            free(large);
+        if (frame.payload_size >= LARGE) {
+            /* In place: the header that came had room for a key, this one needs none. */
+            uint8_t header[WS_HEADER_MAX];
+            size_t size = ws_header(header, frame.first, frame.payload_size, 0);
+            memcpy(frame.payload - size, header, size);
+            answer(c, frame.payload - size, size + frame.payload_size);
             continue;
         }
         if ((frame.first & 15) == WS_PING)
@@ -186,46 +223,62 @@ static ssize_t consume(struct conn *c, uint8_t *data, size_t size)
     return (ssize_t)at;
 }
 
-static void readable(struct conn *c)
+/* At the start of a cache line, where recv(2) copies to twice as fast on some machines. */
+static uint8_t *make_rest(size_t room)
+{
+    return must(aligned_alloc(LINE, (room + LINE - 1) / LINE * LINE));
+}
+
+/* Read once. Returns whether more can be read that epoll does not know of. */
+static int readable(struct conn *c)
 {
     uint8_t *data = shared_in;
-    size_t room = SHARED, have = 0;
+    size_t space = SHARED, have = 0;
     ssize_t n, used;
     if (c->rest) {
-        if (c->rest_size == c->rest_room)
-            c->rest = must(realloc(c->rest, c->rest_room *= 2));
+        if (c->rest_size == c->rest_room) {
+            uint8_t *larger = make_rest(c->rest_room *= 2);
+            memcpy(larger, c->rest, c->rest_size);
+            free(c->rest);
+            c->rest = larger;
+        }
         data = c->rest;
         have = c->rest_size;
-        room = c->rest_room;
+        space = c->rest_room;
     }
-    n = recv(c->fd, data + have, room - have, MSG_DONTWAIT);
+    n = stream_recv(&c->stream, data + have, space - have);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
+        return 0;
     if (n <= 0) {
         drop(c);
-        return;
+        return 0;
     }
     have += (size_t)n;
     used = consume(c, data, have);
     if (used < 0) {
         drop(c);
-        return;
+        return 0;
     }
     have -= (size_t)used;
     if (c->rest) {
         memmove(c->rest, c->rest + used, have);
     } else if (have) {
         c->rest_room = 2 * have + 4096;
-        c->rest = must(malloc(c->rest_room));
+        c->rest = make_rest(c->rest_room);
         memcpy(c->rest, data + used, have);
     }
     c->rest_size = have;
+    if (c->rest && !have && c->rest_room > REST_MAX) {
+        free(c->rest);
+        c->rest = NULL;
+    }
+    return stream_pending(&c->stream);
 }
 
 static void writable(struct conn *c)
 {
     if (c->pending_size) {
-        c->pending_at += push(c->fd, c->pending + c->pending_at, c->pending_size - c->pending_at);
+        c->pending_at += push(c, c->pending + c->pending_at, c->pending_size - c->pending_at);
         if (c->pending_at < c->pending_size)
             return;
         free(c->pending);
@@ -244,7 +297,10 @@ static void accept_all(int listener)
         struct conn *c = must(calloc(1, sizeof *c));
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        c->fd = fd;
+        if (stream_accept(&c->stream, fd)) {
+            fputs("accepting failed\n", stderr);
+            exit(1);
+        }
         epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
     }
 }
@@ -263,6 +319,8 @@ static int command(struct meter *meter)
         *end = 0;
         if (strcmp(line, "quit") == 0)
             return 0;
+        if (strcmp(line, "settle") == 0)
+            malloc_trim(0);
         if (strcmp(line, "begin") == 0)
             meter_start(meter);
         if (strcmp(line, "end") == 0) {
@@ -311,7 +369,8 @@ int main(void)
         } else if (event.events & EPOLLOUT) {
             writable(event.data.ptr);
         } else {
-            readable(event.data.ptr);
+            while (readable(event.data.ptr))
+                ;
         }
     }
 }

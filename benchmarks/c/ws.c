@@ -44,25 +44,30 @@ static void mask(uint8_t *out, const uint8_t *in, size_t size, uint32_t key)
     }
 }
 
-size_t ws_put(uint8_t *out, uint8_t first, const uint8_t *payload, size_t size, int masked)
+size_t ws_header(uint8_t *out, uint8_t first, size_t size, int masked)
 {
     uint8_t bit = masked ? 0x80 : 0;
-    uint32_t key;
-    size_t at = 2;
     out[0] = first;
     if (size < 126) {
         out[1] = (uint8_t)size | bit;
-    } else if (size < 65536) {
+        return 2;
+    }
+    if (size < 65536) {
         out[1] = 126 | bit;
         out[2] = (uint8_t)(size >> 8);
         out[3] = (uint8_t)size;
-        at = 4;
-    } else {
-        out[1] = 127 | bit;
-        for (int i = 0; i < 8; i++)
-            out[2 + i] = (uint8_t)((uint64_t)size >> (56 - 8 * i));
-        at = 10;
+        return 4;
     }
+    out[1] = 127 | bit;
+    for (int i = 0; i < 8; i++)
+        out[2 + i] = (uint8_t)((uint64_t)size >> (56 - 8 * i));
+    return 10;
+}
+
+size_t ws_put(uint8_t *out, uint8_t first, const uint8_t *payload, size_t size, int masked)
+{
+    size_t at = ws_header(out, first, size, masked);
+    uint32_t key;
     if (!masked) {
         memcpy(out + at, payload, size);
         return at + size;

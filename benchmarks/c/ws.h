@@ -15,6 +15,9 @@ struct ws_frame {
     size_t size;          /* of header and payload together */
 };
 
+/* Write the header of a frame of `size` bytes, without a mask key, to `out`. Returns its size. */
+size_t ws_header(uint8_t *out, uint8_t first, size_t size, int masked);
+
 /* Write a frame to `out`; `masked` says whether it comes from a client. Returns its size. */
 size_t ws_put(uint8_t *out, uint8_t first, const uint8_t *payload, size_t size, int masked);
 

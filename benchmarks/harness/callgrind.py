@@ -16,6 +16,7 @@ from benchmarks.harness.contenders import Contender
 from benchmarks.harness.programs import programs, shared_library
 
 PATIENCE_S = 240.0
+MEMBERS = 100  # of a room that is broadcast to
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Workload:
     mode: str
     count: int
     size: int
-    length: int = 1
+    length: int = 1  # messages of each of `count`; of a broadcast: deliveries, to MEMBERS clients
 
 
 class Counts:
@@ -53,50 +54,68 @@ class Counts:
     def __exit__(self, *exc_info: object) -> None:
         self._stack.close()
 
-    def count_all(self, jobs: Sequence[tuple[Workload, Contender]]) -> list[float | None]:
+    def count_all(self, jobs: Sequence[tuple[Workload, Contender]], times: int = 1) -> list[float | None]:
         """:meth:`count` for each of them, as many at a time as there are cores."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return list(pool.map(lambda job: self.count(f"{job[0].role}-{job[0].mode}-{job[0].size}", *job), jobs))
 
-    def count(self, name: str, work: Workload, contender: Contender) -> float | None:
-        """Instructions a message, or None if this contender has no such workload. `name`: of the profile's file."""
+        def count(job: tuple[Workload, Contender]) -> float | None:
+            work, contender = job
+            return self.count(f"{work.role}-{work.mode}-{work.size}x{work.length}", work, contender, times)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(count, jobs))
+
+    def count(self, name: str, work: Workload, contender: Contender, times: int = 1) -> float | None:
+        """Instructions a message, or None if this contender has no such workload. `name`: of the profile's file.
+
+        The least of `times`: what the other end does in pieces because the machine is busy can only add to it.
+        """
         out = self._folder / f"{name}.{contender.library}.{contender.loop}".replace(" ", "-").replace("/", "-")
-        wrap = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--quiet"]
+        # Recording begins with the first mark: until then callgrind is several times faster.
+        wrap = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}", "--quiet"]
         env = {**self._env, "BENCH_CALLGRIND_MARKS": str(self._marks), "PYTHONHASHSEED": "0"}
         with Family(self._marked, ANYWHERE, wrap, env) as family, Family(self._built, ANYWHERE) as peers:
             measured = family.measured(work.role, contender.library, contender.loop)
             measure = _measure_client if work.role == "client" else _measure_server
-            if not measure(work, measured, peers.peer):
+            if not measure(work, measured, peers.peer, times):
                 return None
-        return _summary(out) / (work.count * work.length)
+        return min(_summaries(out)[-times:]) / (work.count * work.length)
 
 
-def _measure_client(work: Workload, client: Child, peer: Callable[[str], Child]) -> bool:
+def _measure_client(work: Workload, client: Child, peer: Callable[[str], Child], times: int) -> bool:
     port = peer("server").greeting["port"]
     answer = client.ask(f"connect {port} {work.mode}")
     if "id" not in answer:
         return False
     command = f"run {answer['id']} {work.count} {work.size} {work.length} 0"
-    client.ask(command, PATIENCE_S)  # warms up; its profile is overwritten by a later number
-    client.ask(command, PATIENCE_S)
+    for _ in range(1 + times):  # the first one warms up
+        client.ask(command, PATIENCE_S)
     return True
 
 
-def _measure_server(work: Workload, server: Child, peer: Callable[[str], Child]) -> bool:
-    driver = peer("driver")
-    number = driver.ask(f"connect {server.greeting['port']} {work.mode}")["id"]
-    command = f"run {number} {work.count} {work.size} {work.length} 0"
+def _measure_server(work: Workload, server: Child, peer: Callable[[str], Child], times: int) -> bool:
+    driver, port = peer("driver"), server.greeting["port"]
+    if work.mode == "broadcast":
+        driver.ask(f"crowd {port} {MEMBERS} /room", PATIENCE_S)
+        command = f"crowd-broadcast {work.count} {work.length // MEMBERS} {work.size} - 0"
+    else:
+        number = driver.ask(f"connect {port} {work.mode}")["id"]
+        command = f"run {number} {work.count} {work.size} {work.length} 0"
     driver.ask(command, PATIENCE_S)
-    server.ask("begin")
-    driver.ask(command, PATIENCE_S)
-    server.ask("end")
+    for _ in range(times):
+        server.ask("begin")
+        driver.ask(command, PATIENCE_S)
+        server.ask("end")
     return True
 
 
-def _summary(out: Path) -> int:
-    """The total of the last dump: OUT.1, OUT.2, ... (OUT itself is the rest, after the last mark)."""
+def _summaries(out: Path) -> list[int]:
+    """The totals of the dumps: OUT.1, OUT.2, ... (OUT itself is the rest, after the last mark)."""
     dumps = sorted(out.parent.glob(f"{out.name}.[0-9]*"), key=lambda path: int(path.suffix[1:]))
-    for line in dumps[-1].read_text().splitlines():
+    return [_summary(path.read_text()) for path in dumps]
+
+
+def _summary(dump: str) -> int:
+    for line in dump.splitlines():
         if line.startswith(("summary:", "totals:")):
             return int(line.split()[1])
-    raise RuntimeError(f"no total in {dumps[-1]}")
+    raise RuntimeError("a dump without a total")

@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSWER_S = 60.0
+# In place of a C program that could not be compiled.
+PYTHON_PEER = ("picows", "asyncio")
 
 Answer = dict[str, int]
 
@@ -159,8 +161,11 @@ class Family:
         self._peers: list[Child] = []
 
     def peer(self, program: str) -> Child:
-        """A C program on the peers' core."""
-        child = self._start(f"C {program}", [str(self._programs[program])], self._cores.peer)
+        """A C program on the peers' core. Where it is not among the programs: a Python process in its place."""
+        role = "client" if program == "driver" else "server"
+        built = self._programs.get(program)
+        command = [sys.executable, "-m", "benchmarks.peers", role, *PYTHON_PEER] if built is None else [str(built)]
+        child = self._start(f"peer {program}", command, self._cores.peer, self._env)
         self._peers.append(child)
         return child
 

@@ -26,7 +26,8 @@ def add_table(report: Report, title: str, lanes: dict[Contender, Lane], **where:
     table = report.table(title, COLUMNS)
     floor = lanes.get(FLOOR)
     for contender, lane in lanes.items():
-        beside = lanes.get(reference(contender))
+        peer = reference(contender)
+        beside = lanes.get(peer._replace(way=contender.way)) or lanes.get(peer)  # if it can, in the same way
         against = None if beside is None else paired_ratio(lane.cpu_ns, beside.cpu_ns)
         wall_against = None if beside is None else paired_ratio(lane.wall_ns, beside.wall_ns)
         over_floor = None if floor is None else paired_ratio(lane.cpu_ns, floor.cpu_ns)
@@ -47,6 +48,7 @@ def add_table(report: Report, title: str, lanes: dict[Contender, Lane], **where:
             **where,
             library=contender.library,
             loop=contender.loop,
+            way=contender.way,
             cpu_ns=cpu._asdict(),
             wall_ns=wall._asdict(),
             cpu_over_picows=against and against._asdict(),

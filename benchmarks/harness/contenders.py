@@ -11,10 +11,12 @@ from typing import NamedTuple
 class Contender(NamedTuple):
     library: str  # a module of peers/ knows it; "c" is the floor
     loop: str
+    way: str = ""  # how, where a library has several ways
 
     @property
     def label(self) -> str:
-        return "C floor (epoll)" if self.library == "c" else f"{self.library} {self.loop}"
+        name = "C floor (epoll)" if self.library == "c" else f"{self.library} {self.loop}"
+        return f"{name}, {self.way}" if self.way else name
 
 
 FLOOR = Contender("c", "epoll")
@@ -24,6 +26,9 @@ FLOOR = Contender("c", "epoll")
 # busy_poll_us=20. "+ping": with keepalive. peers/__main__.py has them all.
 LIBRARIES = ("ws_core", "picows", "ws_core+loop", "picows+loop", "aiohttp", "websockets")
 LOOPS = ("asyncio", "uvloop")
+
+# Listeners compiled by Cython, from listener_modules/: in feed as a client, in pipelined as a server.
+CYTHON = ("ws_core+cython", "picows+cython")
 
 # Transports with a protocol that does nothing: what a connection costs before any WebSocket library.
 BARE = ("bare aiofastnet", "bare loop")
@@ -48,7 +53,8 @@ def contenders(options: argparse.Namespace, libraries: tuple[str, ...] = LIBRARI
 
 def reference(contender: Contender) -> Contender:
     """Whom it is compared with: picows in the same setting."""
-    return Contender("picows+loop" if contender.library.endswith("+loop") else "picows", contender.loop)
+    setting = next((each for each in ("+loop", "+cython") if contender.library.endswith(each)), "")
+    return Contender(f"picows{setting}", contender.loop)
 
 
 def _wanted(contender: Contender, only: str | None) -> bool:

@@ -40,6 +40,10 @@ class Report:
         self.tables.append(table)
         return table
 
+    def note(self, text: str) -> None:
+        """Something the reader of the tables has to know; printed below them."""
+        self.document.setdefault("notes", []).append(text)
+
     def row(self, **values: Any) -> None:
         self.document["rows"].append(values)
 
@@ -51,6 +55,8 @@ class Report:
         print(f"{self.document['python']}, {versions}\n")
         for table in self.tables:
             print(table)
+        for text in self.document.get("notes", []):
+            print(f"{text}\n")
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(self.document, indent=1) + "\n")

@@ -1,7 +1,9 @@
 """One contender: ``python -m benchmarks.peers client|server LIBRARY LOOP``, driven by lines on standard input.
 
-client: ``connect PORT MODE [PROXY]`` -> ``ok id=N``; ``run ID COUNT SIZE LENGTH PID`` -> ``ok wall= cpu= user= sys=``
+client: ``connect PORT MODE [PROXY]`` -> ``ok id=N``; ``check ID SIZE``: one echo;
+        ``run ID COUNT SIZE LENGTH PID`` -> ``ok wall= cpu= user= sys= watched=``: the CPU time of PID, too
         ``dial PORT PROXY COUNT`` -> the same clocks (see callbacks.py)
+        ``crowd PORT COUNT``, ``crowd-echo SIZE``, ``crowd-close``: as c/driver.c, in whose place it may be
 server: greets with ``ok port=N``
         ``stubs COUNT``: connections without sockets, ``pongs``: how many PINGs they have answered (see stubs.py)
 both:   ``begin``, ``end`` (the meter), ``settle`` (collect garbage), ``census`` (see census.py)
@@ -38,7 +40,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fast": {"use_aiofastnet": True},
     "loop": {"use_aiofastnet": False},
     "stub": {"use_aiofastnet": False},
+    "lax": {"strict": False},
     "ping": KEEPALIVE,
+    "cython": {},  # not an option: see callbacks.py
     "expecting": {
         "enable_auto_ping": True,
         "auto_ping_strategy": PERIODICALLY,
@@ -82,6 +86,7 @@ async def main(role: str, library: str) -> None:
         stubs.catch_servers(asyncio.get_running_loop())
     meter = Meter()
     connections: list[Any] = []
+    crowd: list[Any] = []
     say(f"ok port={await library_peer.serve()}" if role == "server" else "ok")
     async for name, *words in commands():
         if name == "connect":
@@ -94,10 +99,22 @@ async def main(role: str, library: str) -> None:
         elif name == "dial":
             say(await library_peer.dial(int(words[0]), words[1], int(words[2])))
         elif name == "run":
-            number, count, size, length = map(int, words[:4])
-            meter.start()
+            number, count, size, length, watched = map(int, words)
+            meter.start(watched)
             await connections[number].run(count, size, length)
             say(meter.stop())
+        elif name == "check":
+            await connections[int(words[0])].run(1, int(words[1]), 1)
+            say("ok")
+        elif name == "crowd":
+            crowd += [await library_peer.connect(int(words[0]), "rtt") for _ in range(int(words[1]))]
+            say("ok")
+        elif name == "crowd-echo":
+            for connection in crowd:
+                await connection.run(1, int(words[0]), 1)
+            say("ok")
+        elif name == "crowd-close":
+            say("ok")  # this process ends next, and they with it
         elif name == "begin":
             meter.start()
             say("ok")

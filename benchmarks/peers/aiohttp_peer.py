@@ -1,10 +1,14 @@
-"""aiohttp: no compression, no access log."""
+"""aiohttp: no compression, no access log, no limit of size."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
+
+from benchmarks.peers import tls
+
+_members: set[web.WebSocketResponse] = set()
 
 
 class Peer:
@@ -16,20 +20,35 @@ class Peer:
         if self._session is None:
             self._session = ClientSession()
         path = "feed" if mode.startswith("feed") else "echo"
-        return Connection(await self._session.ws_connect(f"http://127.0.0.1:{port}/{path}"), mode)
+        ssl = tls.client_context() or True
+        return Connection(await self._session.ws_connect(tls.address(port, path), ssl=ssl, max_msg_size=0), mode)
 
     async def serve(self) -> int:
         app = web.Application()
+        app.router.add_get("/room", _room)
         app.router.add_get("/{path}", _echo)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=tls.server_context()).start()
         port: int = self._runner.addresses[0][1]
         return port
 
 
-async def _echo(request: web.Request) -> web.WebSocketResponse:
+async def _room(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(compress=False)
+    await socket.prepare(request)
+    _members.add(socket)
+    async for order in socket:
+        messages, size, _ = order.data.split()
+        message = bytes(int(size))
+        for _ in range(int(messages)):
+            for member in _members:
+                await member.send_bytes(message)
+    return socket
+
+
+async def _echo(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse(compress=False, max_msg_size=0)
     await socket.prepare(request)
     async for message in socket:
         if message.type is WSMsgType.BINARY:

@@ -1,6 +1,7 @@
 """No WebSocket library at all: a transport, and a protocol that answers the upgrade and echoes.
 
-For `idle` only: what a connection costs before any WebSocket library has added anything.
+What a connection costs before any WebSocket library has added anything: for `idle`, and for `many` by the path /raw,
+where bytes go back as they came.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import asyncio
 import base64
 import hashlib
 from typing import Any
+
+from benchmarks.peers import tls
 
 
 class _Least(asyncio.BufferedProtocol):
@@ -38,6 +41,18 @@ class _Least(asyncio.BufferedProtocol):
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
         )
+        if request.startswith(b"GET /raw"):
+            self.transport.set_protocol(_Raw(self.transport))
+
+
+class _Raw(_Least):
+    __slots__ = ()
+
+    def __init__(self, transport: Any):
+        self.transport = transport
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.transport.write(memoryview(self.room)[:nbytes])
 
 
 class Peer:
@@ -49,9 +64,9 @@ class Peer:
         if self._library == "bare aiofastnet":
             import aiofastnet
 
-            self._server = await aiofastnet.create_server(loop, _Least, "127.0.0.1", 0)
+            self._server = await aiofastnet.create_server(loop, _Least, "127.0.0.1", 0, ssl=tls.server_context())
         else:
-            self._server = await loop.create_server(_Least, "127.0.0.1", 0)
+            self._server = await loop.create_server(_Least, "127.0.0.1", 0, ssl=tls.server_context())
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 

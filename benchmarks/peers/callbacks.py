@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import importlib
-import os
-import ssl
 import time
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.peers import tls
+
 
 class Peer:
-    def __init__(self, lib: Any, settings: dict[str, Any]):
+    def __init__(self, lib: Any, settings: dict[str, Any], listeners: dict[str, Callable[[], Any]]):
         self._lib = lib
-        self._settings = settings
-        self._listeners = _listeners(lib)
+        self._settings = {"max_frame_size": 1 << 30, **settings}  # `large` sends 64 MiB
+        self._listeners = listeners
 
     async def connect(self, port: int, mode: str, proxy: str = "-") -> Any:
         mode, *hooks = mode.split("/")
+        if mode not in self._listeners:
+            return None
         path = "feed" if mode.startswith("feed") else "echo"
         transport, listener = await self._lib.ws_connect(
-            self._listeners[mode], f"ws://127.0.0.1:{port}/{path}", **self._settings, **_options(proxy)
+            self._listeners[mode], tls.address(port, path), **self._settings, **_options(proxy)
         )
         if hooks:
             from benchmarks.peers.hooks import attach
@@ -32,7 +33,7 @@ class Peer:
 
     async def dial(self, port: int, proxy: str, count: int) -> str:
         """Connect `count` times, one after the other. Only connecting is on the clocks, not the end of a connection."""
-        url, options = f"ws://127.0.0.1:{port}/echo", {**self._settings, **_options(proxy)}
+        url, options = tls.address(port, "echo"), {**self._settings, **_options(proxy)}
         wall = cpu = 0
         for _ in range(count):
             wall_before, cpu_before = time.perf_counter_ns(), time.process_time_ns()
@@ -45,34 +46,84 @@ class Peer:
 
     async def serve(self) -> int:
         echo = self._listeners["echo"]
-        self._server = await self._lib.ws_create_server(lambda request: echo(), "127.0.0.1", 0, **self._settings)
+        rooms = {b"/room": self._listeners.get("room", echo)}
+        self._server = await self._lib.ws_create_server(
+            lambda request: rooms.get(request.path, echo)(),
+            "127.0.0.1",
+            0,
+            ssl=tls.server_context(),
+            **self._settings,
+        )
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
 
 def _options(proxy: str) -> dict[str, Any]:
     """`proxy`: a URL, or "-" for none."""
+    own = {"ssl_context": tls.client_context()}
     if proxy == "-":
-        return {}
-    return {"proxy": proxy, "proxy_ssl_context": _context() if proxy.startswith("https") else None}
-
-
-@functools.cache
-def _context() -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=os.environ["BENCH_CA"])
+        return own
+    return {**own, "proxy": proxy, "proxy_ssl_context": tls.trusting() if proxy.startswith("https") else None}
 
 
 def make(library: str, settings: dict[str, Any]) -> Peer:
-    return Peer(importlib.import_module(library.split("+")[0]), settings)
+    """With the listeners below; "+cython": with those of listener_modules/."""
+    name, *variants = library.split("+")
+    lib = importlib.import_module(name)
+    if "cython" in variants:
+        return Peer(lib, settings, importlib.import_module(f"bench_listeners_{name}").LISTENERS)
+    return Peer(lib, settings, _listeners(lib))
+
+
+def _ways(lib: Any) -> dict[str, Callable[[list[Any], list[bytes]], None]]:
+    """How messages get to all members of a room. "-": the way that this library is made for."""
+    BINARY = lib.WSMsgType.BINARY
+
+    def send(members: list[Any], messages: list[bytes]) -> None:
+        for message in messages:
+            for transport in members:
+                transport.send(BINARY, message)
+
+    def cork(members: list[Any], messages: list[bytes]) -> None:
+        for transport in members:
+            with transport.cork():
+                for message in messages:
+                    transport.send(BINARY, message)
+
+    def broadcast(members: list[Any], messages: list[bytes]) -> None:
+        for message in messages:
+            lib.broadcast(members, BINARY, message)
+
+    def of_a_list(members: list[Any], messages: list[bytes]) -> None:
+        lib.broadcast(members, BINARY, messages)
+
+    if lib.__name__ == "ws_core":
+        return {"-": of_a_list, "broadcast": broadcast, "cork": cork, "send": send}
+    return {"-": send}
 
 
 def _listeners(lib: Any) -> dict[str, Callable[[], Any]]:
     """Classes that derive from this library's WSListener."""
-    BINARY = lib.WSMsgType.BINARY
+    WSMsgType = lib.WSMsgType
+    BINARY = WSMsgType.BINARY
 
     class Echo(lib.WSListener):  # type: ignore[misc]
         def on_ws_frame(self, transport: Any, frame: Any) -> None:
             transport.send(BINARY, frame.get_payload_as_bytes())
+
+    members: list[Any] = []
+    ways = _ways(lib)
+
+    class Room(lib.WSListener):  # type: ignore[misc]
+        def on_ws_connected(self, transport: Any) -> None:
+            members.append(transport)
+
+        def on_ws_disconnected(self, transport: Any) -> None:
+            members.remove(transport)
+
+        def on_ws_frame(self, transport: Any, frame: Any) -> None:
+            messages, size, way = frame.get_payload_as_utf8_text().split()
+            ways[way](members, [bytes(int(size))] * int(messages))
 
     class Client(lib.WSListener):  # type: ignore[misc]
         transport: Any
@@ -130,7 +181,7 @@ def _listeners(lib: Any) -> dict[str, Callable[[], Any]]:
         async def run(self, count: int, size: int, length: int) -> None:
             done = self.prepare(0)
             self.left = count
-            self.transport.send(lib.WSMsgType.TEXT, f"{count} {size} {self.opcode}".encode())
+            self.transport.send(WSMsgType.TEXT, f"{count} {size} {self.opcode}".encode())
             await done
 
         def on_ws_frame(self, transport: Any, frame: Any) -> None:
@@ -146,11 +197,25 @@ def _listeners(lib: Any) -> dict[str, Callable[[], Any]]:
                 self.done.set_result(None)
 
     class FeedStr(Feed):
-        opcode = int(lib.WSMsgType.TEXT)
+        opcode = int(WSMsgType.TEXT)
 
         def on_ws_frame(self, transport: Any, frame: Any) -> None:
             frame.get_payload_as_utf8_text()
             self.left -= 1
+            if not self.left:
+                self.done.set_result(None)
+
+    class FeedMsgType(Feed):
+        def on_ws_frame(self, transport: Any, frame: Any) -> None:
+            if frame.msg_type == WSMsgType.TEXT:
+                raise ValueError("TEXT where BINARY was asked for")
+            self.left -= 1
+            if not self.left:
+                self.done.set_result(None)
+
+    class FeedBatch(Feed):
+        def on_ws_frames(self, transport: Any, frames: list[Any]) -> None:
+            self.left -= len(frames)
             if not self.left:
                 self.done.set_result(None)
 
@@ -174,5 +239,11 @@ def _listeners(lib: Any) -> dict[str, Callable[[], Any]]:
                 await asyncio.sleep(0.01)
             await super().run(count, size, length)
 
-    modes = {"echo": Echo, "rtt": RTT, "burst": Burst, "feed-none": Feed, "feed-bytes": FeedBytes, "feed-str": FeedStr}
-    return {**modes, "feed-custom": FeedCustom, "feed-expecting": FeedExpecting}
+    modes: dict[str, Callable[[], Any]] = {
+        **{"echo": Echo, "room": Room, "rtt": RTT, "burst": Burst},
+        **{"feed-none": Feed, "feed-bytes": FeedBytes, "feed-str": FeedStr, "feed-msgtype": FeedMsgType},
+        **{"feed-custom": FeedCustom, "feed-expecting": FeedExpecting},
+    }
+    if lib.__name__ == "ws_core":  # picows would never call it
+        modes["feed-batch"] = FeedBatch
+    return modes

@@ -1,13 +1,16 @@
-"""The websockets package, its asyncio implementation: no compression, no keepalive pings."""
+"""The websockets package, its asyncio implementation: no compression, no keepalive pings, no limit of size."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, broadcast, serve
 
-_OPTIONS: dict[str, Any] = {"compression": None, "ping_interval": None}
+from benchmarks.peers import tls
+
+_members: set[ServerConnection] = set()
+_OPTIONS: dict[str, Any] = {"compression": None, "ping_interval": None, "max_size": None}
 
 
 class Peer:
@@ -15,12 +18,28 @@ class Peer:
         if mode == "feed-none":
             return None  # recv() always makes an object of the payload
         path = "feed" if mode.startswith("feed") else "echo"
-        return Connection(await connect(f"ws://127.0.0.1:{port}/{path}", proxy=None, **_OPTIONS), mode)
+        connection = await connect(tls.address(port, path), proxy=None, ssl=tls.client_context(), **_OPTIONS)
+        return Connection(connection, mode)
 
     async def serve(self) -> int:
-        self._server = await serve(_echo, "127.0.0.1", 0, **_OPTIONS)
+        self._server = await serve(_handle, "127.0.0.1", 0, ssl=tls.server_context(), **_OPTIONS)
         port: int = next(iter(self._server.sockets)).getsockname()[1]
         return port
+
+
+async def _handle(connection: ServerConnection) -> None:
+    assert connection.request is not None
+    await (_room if connection.request.path == "/room" else _echo)(connection)
+
+
+async def _room(connection: ServerConnection) -> None:
+    _members.add(connection)
+    async for order in connection:
+        assert isinstance(order, str)
+        messages, size, _ = order.split()
+        message = bytes(int(size))
+        for _ in range(int(messages)):
+            broadcast(_members, message)
 
 
 async def _echo(connection: ServerConnection) -> None:
