@@ -147,6 +147,13 @@ def netns(session: nox.Session) -> None:
 
 
 @nox.session
+def conformance(session: nox.Session) -> None:
+    """Autobahn's cases, by kosoku; `-- --original`: by autobahntestsuite, on a Python 2.7, as root; `-- --full`."""
+    install_family(session, "-c", "tests/requirements.txt", "uvloop", "-r", "tests/conformance/requirements.txt")
+    session.run("python", "tests/conformance/autobahn.py", *session.posargs, env={"PYTHONPATH": "tests/lib"})
+
+
+@nox.session
 def wire(session: nox.Session) -> None:
     """The C tests of _wire, plain and under AddressSanitizer and UBSan."""
     session.run("python", "packages/ws-core/tests/wire/run.py", *session.posargs)

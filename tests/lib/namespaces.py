@@ -35,6 +35,14 @@ def why_not() -> str | None:
         return f"no network namespaces here: {getattr(exc, 'stderr', None) or exc}"
 
 
+def leave_the_network() -> None:
+    """Move this process, and all that it starts, to a namespace of its own, for good: there is nothing but loopback."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), "unshare")
+    ip("link", "set", "lo", "up")
+
+
 class Host:
     """One end of the cable."""
 

@@ -89,6 +89,7 @@ async def test_statuses_that_are_not(one_net: Net, status: int) -> None:
         ("HTTP://127.0.0.1:PORT/new", "/new"),
         ("ws://127.0.0.1:PORT", "/"),
         ("/n%20w", "/n%20w"),
+        ("/n%0d%0aX:%20y", "/n%0d%0aX:%20y"),
         ("/nü", "/n%C3%BC"),
     ],
 )

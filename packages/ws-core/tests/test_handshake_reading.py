@@ -148,6 +148,60 @@ def test_requests_that_are_refused(data: bytes, status: int) -> None:
     assert read_request(data) == status
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Content-Length: 0\r\nContent-Length: 0",
+        b"Content-Length: 0, 0",
+        b"Content-Length: 0 0",
+        b"Content-Length:",
+        b"Content-Length: +0",
+        b"Content-Length: 0x0",
+        b"Content-Length: 18446744073709551616",
+        b"Content-Length: 7",
+        b"Content-Length : 0",
+        b"Content-Length\t: 0",
+        b"Content-Length\0: 0",
+        b" Content-Length: 0",
+        b"Transfer-Encoding:",
+        b"Transfer-Encoding: identity",
+        b"Transfer-Encoding: xchunked",
+        b"Transfer-Encoding: chunked, identity",
+        b"Transfer-Encoding:\x0bchunked",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+        b"tRANSFER-eNCODING: Chunked",
+        b"Transfer-Encoding : chunked",
+        b"X: a\rContent-Length: 7",
+        b"X: a\r\r",
+        b"X: a\nContent-Length: 7",
+        b"X: a\r\n\r",
+        b"X: a\r\n\tContent-Length: 7",
+        b"X: a\0",
+        b"X: a\x0cb",
+        b"X: a\x7f",
+        b"X\x80: a",
+        b"X(): a",
+    ],
+)
+def test_what_a_proxy_might_read_otherwise(line: bytes) -> None:
+    """Where does this request end, and what are its headers? As soon as two may answer differently, we don't."""
+    smuggled = b"GET /admin HTTP/1.1\r\nHost: h\r\n\r\n"
+    assert read_request(b"GET / HTTP/1.1\r\nHost: h\r\n" + line + b"\r\n\r\n" + smuggled) == 400
+    assert read_request(request_bytes()[:-2] + line + b"\r\n\r\n" + smuggled) == 400
+
+
+@pytest.mark.parametrize("protocol", [b"RTSP/1.1", b"RTSP/1.0", b"ICE/1.1", b"http/1.1", b"HTTPS/1.1", b"XHTTP/1.1"])
+def test_other_protocols(protocol: bytes) -> None:
+    """The parser knows two that look like HTTP, versions included."""
+    for method in (b"GET", b"DESCRIBE", b"SOURCE"):
+        assert read_request(request_bytes().replace(b"GET / HTTP/1.1", method + b" / " + protocol)) in (400, 505)
+
+
+def test_empty_lines_before_a_request() -> None:
+    assert read_request(b"\r\n\r\n" + request_bytes())[1] == b"/"  # RFC 9112 section 2.2
+    assert read_request(b"\r\n" * (MAX_HEAD_BYTES // 2 + 1)) == 431
+
+
 @pytest.mark.parametrize("length", ["0", "00", " 0"])
 def test_an_empty_body_is_none(length: str) -> None:
     assert read_request(request_bytes(headers={"Content-Length": length}))[1] == b"/"
@@ -222,6 +276,17 @@ def test_any_status_of_three_digits(status: int) -> None:
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * (MAX_HEADERS + 1) + b"\r\n",
         b"HTTP/1.1 102 Processing\r\nA: bcdefghi\r\n\r\n" * 1000,
+        b"\r\n" * (MAX_HEAD_BYTES // 2 + 1),
+        b"HTTP/1.1 101 Go\rX: y\r\n\r\n",
+        b"HTTP/1.1 101 Go\r\nX: a\rb\r\n\r\n",
+        b"HTTP/1.1 101 Go\r\nX : a\r\n\r\n",
+        b"HTTP/1.1 101 Go\r\n X: a\r\n\r\n",
+        b"HTTP/1.1 101 Go\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 101 Go\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"RTSP/1.1 101 Go\r\n" + GOOD.encode() + b"\r\n",
+        b"ICE/1.1 101 Go\r\n" + GOOD.encode() + b"\r\n",
+        b"RTSP/1.0 404 No\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nRTSP/1.1 101 Go\r\n" + GOOD.encode() + b"\r\n",
     ],
 )
 def test_answers_that_are_not_read(data: bytes) -> None:
@@ -255,6 +320,15 @@ def test_interim_answers_are_passed_over() -> None:
     assert reader.raw_header == upgrade
     assert reader.tail == b"\x81\x00"
     check_response(reader, KEY, ())
+
+
+@pytest.mark.parametrize("line", ["Content-Length: 7", "Transfer-Encoding: chunked"])
+def test_a_101_has_no_body(line: str) -> None:
+    """Whatever it says: what stands behind its head are frames (RFC 9112 section 6.3)."""
+    frames = b"\x81\x05hello"
+    reader = read_response(f"HTTP/1.1 101 Go\r\n{GOOD}{line}\r\n\r\n".encode() + frames)
+    check_response(reader, KEY, ())
+    assert reader.tail == frames
 
 
 def test_a_second_answer_does_not_leak_into_the_first() -> None:

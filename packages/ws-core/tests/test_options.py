@@ -94,6 +94,15 @@ async def test_arguments_of_the_loop_that_are_ours(side: Any, name: str, advice:
         await side(**{name: None})
 
 
+async def test_the_largest_frame(one_net: Net) -> None:
+    """An error that says how large it may be, and that is true."""
+    server = await one_net.serve(max_frame_size=2**62)
+    for size in (2**62 + 1, 2**63):
+        with pytest.raises(ValueError, match=r"from 0 to 2\*\*62, it is"):
+            await one_net.connect(server, max_frame_size=size)
+    await one_net.connect(server, max_frame_size=2**62)
+
+
 async def test_an_unknown_argument(plain_net: Net) -> None:
     """It goes to the event loop, which says that it does not know it."""
     server = await plain_net.serve()

@@ -51,7 +51,7 @@ class _Head:
         self.headers: CIMultiDict[str] = CIMultiDict()
         self.head_done = False
         self.done = False
-        self._arrived_bytes = 0
+        self._raw = bytearray()
         self._field_bytes = 0
 
     # httptools calls these, and goes on: trailers may follow, or another message in the same piece. Neither is ours.
@@ -72,14 +72,14 @@ class _Head:
     def on_message_complete(self) -> None:
         self.done = True
 
-    def _count(self, data: bytes) -> None:
+    def _keep(self, data: bytes) -> None:
         if not self.head_done:
-            self._arrived_bytes += len(data)
+            self._raw += data
 
     def _head_too_large(self) -> bool:
         """Whether a head that has no end is larger than we read. One that has an end was counted by its fields: what
         stands behind it in the same piece does not matter."""
-        return not self.head_done and self._arrived_bytes > MAX_HEAD_BYTES
+        return not self.head_done and len(self._raw) > MAX_HEAD_BYTES
 
 
 def _feed(parser: httptools.HttpRequestParser | httptools.HttpResponseParser, data: bytes) -> tuple[bytes | None, str]:
@@ -125,13 +125,13 @@ class RequestReader(_Head):
 
     def feed(self, data: bytes) -> bool:
         """Whether the request is complete. Raises HTTPProblem for what is not HTTP, or more than we read."""
-        self._count(data)
+        self._keep(data)
         tail, problem = _feed(self._parser, data)
         if tail is not None:
             self.tail = tail
         if self._head_too_large():
             raise HTTPProblem(431, f"the request has more than {MAX_HEAD_BYTES} bytes of headers")
-        if self.head_done and self._version not in (b"HTTP/1.0", b"HTTP/1.1"):
+        if self.head_done and not self._is_http():
             raise HTTPProblem(505, "this server speaks HTTP/1.1")
         if self.done:
             self._check_body()
@@ -145,6 +145,11 @@ class RequestReader(_Head):
         if self.head_done:
             self._check_body()  # before it has come: nobody here reads it
         return False
+
+    def _is_http(self) -> bool:
+        # By the bytes: to the parser RTSP/1.1 is version 1.1, too.
+        request_line = self._raw.lstrip(b"\r\n").partition(b"\r\n")[0]
+        return request_line.endswith((b" HTTP/1.1", b" HTTP/1.0"))
 
     def _check_body(self) -> None:
         # A body, or two opinions about where it ends, is how requests are
@@ -165,7 +170,6 @@ class ResponseReader(_Head):
     def __init__(self) -> None:
         super().__init__()
         self._parser = httptools.HttpResponseParser(self)
-        self._raw = bytearray()
         self._body = bytearray()
         self._status = 0
         self._version = b"HTTP/1.1"
@@ -195,14 +199,14 @@ class ResponseReader(_Head):
 
     def feed(self, data: bytes) -> bool:
         """Whether the answer is complete. Raises WSInvalidMessageError for what is not HTTP, or more than we read."""
-        if not self.head_done:
-            self._raw += data
-        self._count(data)
+        self._keep(data)
         tail, problem = _feed(self._parser, data)
         if tail is not None:
             self.tail = tail
         if self._head_too_large():
             raise self._error(f"the server's answer has more than {MAX_HEAD_BYTES} bytes of headers")
+        if self.head_done and not self.raw_header.lstrip(b"\r\n").startswith(b"HTTP/"):
+            raise self._error("the server's answer is not HTTP")  # the parser takes RTSP/1.1 and ICE/1.1 for it, too
         if self.done or (self.head_done and (problem or len(self._body) >= MAX_BODY_BYTES)):
             return True
         if problem:

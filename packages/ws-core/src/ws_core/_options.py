@@ -54,7 +54,7 @@ def check_bytes(name: str, value: int, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, a number of bytes, not {value!r}")
     if not least <= value <= _MAX_FRAME_SIZE_LIMIT:
-        raise ValueError(f"{name} must be a number of bytes from {least} on, it is {value}")
+        raise ValueError(f"{name} must be a number of bytes from {least} to 2**62, it is {value}")
     return value
 
 
