@@ -40,11 +40,9 @@ Result = dict[str, str]  # by case: behavior, behaviorClose, status code of our 
 
 
 def variants(full: bool) -> list[tuple[str, str, str]]:
-    """Side, transports, loop. To a client, the default is aiofastnet."""
-    kinds = {"server": ["default"], "client": ["default"]}
-    if full:
-        kinds = {"server": ["default", "aiofastnet", "native"], "client": ["default", "native"]}
-    return [(side, kind, loop_name) for side in kinds for kind in kinds[side] for loop_name in LOOPS]
+    """Side, transports, loop."""
+    kinds = list(TRANSPORTS) if full else ["default"]
+    return [(side, kind, loop_name) for side in ("server", "client") for kind in kinds for loop_name in LOOPS]
 
 
 def run(judge: Any, side: str, transports: str, loop_name: str, reports: Path) -> Result:
@@ -121,9 +119,14 @@ def main() -> int:
         said = ", ".join(f"{count} {says}" for says, count in counts)
         print(f"{judge.name}: {side}, {transports}, {loop_name}: {said} ({time.monotonic() - start:.0f} s)", flush=True)
         expected = expected or result  # a new golden result is the first one; all others must be as it is
-        for line in differences(result, expected):
-            print(f"  {line}")
-            wrong += 1
+        found = differences(result, expected)
+        if found:
+            # The judges' timers are of a second or so: a machine that stood still for that long is no defect of ours.
+            print("\n".join(f"  {line}; all of it again" for line in found), flush=True)
+            result = run(judge, side, transports, loop_name, folder / f"{side}-{transports}-{loop_name}-again")
+            found = differences(result, expected)
+            print("\n".join(f"  {line}, the second time, too" for line in found) or "  now as it should be", flush=True)
+        wrong += len(found)
     if wrong:
         update = "--original --update" if arguments.original else "--update"
         print(WHAT_TO_DO.format(count=wrong, reports=folder, update=update))
