@@ -56,13 +56,13 @@ static void check_read(uint8_t first, uint64_t length, unsigned form, bool maske
     memcpy(&key, key_bytes, sizeof key);
 
     for (size_t part = 0; part < size; part++) {
-        wl_header header;
+        wl_header header = {0};
         CHECK_INFO(!read_exactly(drawn, part, &header), "%zu of %zu bytes, length %llu", part, size,
                    (unsigned long long)length);
     }
     /* Alone, and with other bytes behind it: the same. */
     for (size_t more = 0; more < 20; more += 19) {
-        wl_header header;
+        wl_header header = {0};
         memset(&header, 0xEE, sizeof header);
         CHECK(read_exactly(drawn, size + more, &header));
         CHECK_INFO(header.payload_size == length, "length %llu is read as %llu", (unsigned long long)length,
@@ -125,7 +125,7 @@ static void test_every_short_length(void)
 {
     for (uint32_t length = 0; length < 65536; length++) {
         uint8_t bytes[WL_HEADER_MAX];
-        wl_header header;
+        wl_header header = {0};
         const size_t size = wl_header_write(bytes, 0x81, length, NULL);
         CHECK(wl_header_read(bytes, size, &header) && header.payload_size == length && header.minimal);
         CHECK(header.size == size && wl_header_size(length, false) == size && wl_header_size(length, true) == size + 4);
