@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import nox
@@ -103,10 +102,7 @@ def free_threaded(session: nox.Session) -> None:
 @nox.session
 def proxies(session: nox.Session) -> None:
     """ws-proxy's tests on squid, dante, haproxy, ... as well, which apt-get installs (as root, or by sudo)."""
-    if subprocess.run(["dpkg", "-s", *DEBIAN_PROXIES], capture_output=True).returncode:
-        apt_get = (*(["sudo"] if os.geteuid() else []), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq")
-        for what in (("update",), ("install", "-y", "--no-install-recommends", *DEBIAN_PROXIES)):
-            session.run(*apt_get, *what, external=True)
+    session.run("tools/apt_get.sh", *DEBIAN_PROXIES, external=True)
     session.env["WIRELARK_PROXIES"] = "all"  # one that is missing all the same is an error
     run_tests(session, "packages/ws-proxy")
 
@@ -184,8 +180,11 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside the peers: `-- rtt`, `busy`, `pipelined`, `feed`, `handshake`, `hooks`, `idle`, `autoping`, ..."""
-    install_family(session, "-r", "benchmarks/requirements.txt")
+    """Measure beside the peers: `-- rtt`, `busy`, `pipelined`, `feed`, ...; `-- gate`: counts beside a baseline."""
+    gate = session.posargs[:1] == ["gate"]
+    if gate and shutil.which("valgrind") is None:
+        session.run("tools/apt_get.sh", "valgrind", external=True)
+    install_family(session, "-r", f"benchmarks/requirements{'-gate' if gate else ''}.txt")
     for name in session.posargs[:1] or ("rtt", "pipelined", "feed", "idle"):
         session.run("python", "-m", "benchmarks", name, *session.posargs[1:])
 

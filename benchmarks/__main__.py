@@ -12,7 +12,7 @@ from pathlib import Path
 
 BENCHMARKS = (
     *("rtt", "tls", "large", "busy", "pipelined", "feed", "broadcast", "many", "handshake", "idle"),
-    *("imports", "hooks", "strict", "autoping", "proxy", "instructions"),
+    *("imports", "hooks", "strict", "autoping", "proxy", "instructions", "syscalls", "gate", "chart"),
 )
 
 
@@ -33,10 +33,12 @@ def main() -> int:
         command.set_defaults(run=module.run)
     options = parser.parse_args()
     report = options.run(options)
+    if report is None:
+        return 0
     report.print()
     if options.json is not None:
         report.save(options.json)
-    return 0
+    return 1 if report.failed else 0
 
 
 if __name__ == "__main__":

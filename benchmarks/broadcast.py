@@ -14,9 +14,9 @@ from benchmarks.harness.rounds import Lane, interleave
 from benchmarks.idle import raise_descriptor_limit
 
 BUDGET_S = {"quick": 40, "full": 180}
-LIBRARIES = ("ws_core", "picows", "aiohttp", "websockets")
-# What a library does if nobody says how: broadcast() in ws_core (of all the messages) and in websockets (one after the
-# other), a loop of sends in the others. Beside that, in ws_core (peers/callbacks.py):
+LIBRARIES = ("ws_core", "picows", "aiohttp", "websockets", "picows.websockets", "bun")
+# What a library does if nobody says how: broadcast() in ws_core (of all the messages) and in both websockets (one after
+# the other), publish() in Bun, a loop of sends in the others. Beside that, in ws_core (peers/callbacks.py):
 OTHER_WAYS = {
     1: {"send": "a loop of send()"},
     20: {

@@ -6,7 +6,7 @@ import argparse
 import time
 
 from benchmarks.harness.children import Child, Family, two_cores
-from benchmarks.harness.contenders import FLOOR, LIBRARIES, Contender, contenders, reference
+from benchmarks.harness.contenders import FLOOR, LIBRARIES, PEERS, Contender, contenders, reference
 from benchmarks.harness.figures import figure, paired_ratio
 from benchmarks.harness.programs import programs
 from benchmarks.harness.report import Report, ratio, spread
@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     report = Report("handshake", {"connections": options.connections, "quick": options.quick})
-    entrants = contenders(options, (*LIBRARIES, "ws_core+fast"))
+    entrants = contenders(options, (*LIBRARIES, "ws_core+fast", *PEERS))
     samples: dict[Contender, list[float]] = {each: [] for each in entrants}
     with programs() as built, Family(built, two_cores()) as family:
         driver = family.peer("driver")

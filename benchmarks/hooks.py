@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from benchmarks.harness.callgrind import Counts, Workload
 from benchmarks.harness.children import ROOT, Family, two_cores
 from benchmarks.harness.contenders import LOOPS, Contender
+from benchmarks.harness.cores import install_core, run_or_exit
 from benchmarks.harness.figures import figure, paired_ratio
 from benchmarks.harness.lanes import Clients
 from benchmarks.harness.programs import programs
@@ -146,8 +146,7 @@ def changed_core(cuts: Sequence[tuple[str, str, str]]) -> Iterator[Path]:
                 raise SystemExit(f"the cuts are behind the code, {name} has {text.count(what)} times {what!r}")
             path.write_text(text.replace(what, instead))
         site = Path(temporary, "site")
-        pip = ["pip", "install", "-q", "--no-build-isolation", "--no-deps", "--no-index", "--target", str(site)]
-        _run([*pip, str(source)], source)
+        install_core(source, site, "--no-build-isolation", "--no-index")
         yield site
 
 
@@ -158,12 +157,5 @@ def compiled(folder: str) -> Iterator[Path]:
         source = Path(temporary, "source")
         shutil.copytree(ROOT / "benchmarks" / folder, source)
         site = Path(temporary, "site")
-        _run(["setup.py", "-q", "build_ext", "--build-lib", str(site)], source)
+        run_or_exit([sys.executable, "setup.py", "-q", "build_ext", "--build-lib", str(site)], source)
         yield site
-
-
-def _run(command: Sequence[str], folder: Path) -> None:
-    prefix = [sys.executable, *(["-m"] if command[0] == "pip" else [])]
-    done = subprocess.run([*prefix, *command], cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed\n{done.stdout}{done.stderr}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.harness.certificates import certificates
 from benchmarks.harness.children import NO_ENV, Child, Family, two_cores
-from benchmarks.harness.contenders import BARE, FLOOR, LIBRARIES, Contender, contenders
+from benchmarks.harness.contenders import BARE, FLOOR, LIBRARIES, PEERS, Contender, contenders
 from benchmarks.harness.figures import figure
 from benchmarks.harness.programs import NO_OPENSSL, programs, tls_programs
 from benchmarks.harness.report import Report, spread
@@ -33,14 +33,15 @@ def run(options: argparse.Namespace) -> Report:
     raise_descriptor_limit(count + 1000)
     report = Report("idle", {"connections": count, "size": options.size, "tls": options.tls, "quick": options.quick})
     libraries = tuple(name for name in LIBRARIES if not (options.quick and name.endswith("+loop")))
-    fast = () if options.tls else ("ws_core+fast",)  # over TLS it is always on aiofastnet
+    # Over TLS ws_core is always on aiofastnet, and native/ speaks no TLS.
+    more = ("picows.websockets",) if options.tls else ("ws_core+fast", *PEERS)
     with (
         tls_programs() if options.tls else programs() as built,
         certificates() if options.tls else nullcontext(NO_ENV) as env,
     ):
         if not built:
             report.note(NO_OPENSSL)
-        entrants = [each for each in contenders(options, (*libraries, *fast, *BARE)) if built or each != FLOOR]
+        entrants = [each for each in contenders(options, (*libraries, *more, *BARE)) if built or each != FLOOR]
         samples: dict[Contender, list[tuple[float, float]]] = {each: [] for each in entrants}
         for number in range(ROUNDS["quick" if options.quick else "full"]):
             for contender in entrants if number % 2 == 0 else reversed(entrants):
@@ -123,7 +124,7 @@ def _bare(contender: Contender, tls: bool) -> Contender | None:
     library = contender.library.partition("@")[0]
     if library == "ws_core" and not tls:
         return None
-    on_aiofastnet = library in ("ws_core", "ws_core+fast", "picows")
+    on_aiofastnet = library in ("ws_core", "ws_core+fast", "picows", "picows.websockets")
     return Contender("bare aiofastnet" if on_aiofastnet else "bare loop", contender.loop)
 
 

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 from benchmarks.harness.children import NO_ENV, Family, two_cores
 from benchmarks.harness.compare import add_table
-from benchmarks.harness.contenders import CYTHON, LIBRARIES, contenders
+from benchmarks.harness.contenders import CYTHON, LIBRARIES, PEERS, contenders
 from benchmarks.harness.lanes import Clients, Servers
 from benchmarks.harness.programs import programs
 from benchmarks.harness.report import Report
@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     size, burst = options.size, options.burst
     report = Report("pipelined", {"size": size, "burst": burst, "quick": options.quick})
-    entrants = contenders(options, (*LIBRARIES, *CYTHON))
+    entrants = contenders(options, (*LIBRARIES, *CYTHON, *PEERS))
     in_python = [each for each in entrants if each.library not in CYTHON]
     share_s = BUDGET_S["quick" if options.quick else "full"] / 2
     with programs() as built, compiled("listener_modules") if entrants != in_python else nullcontext() as modules:

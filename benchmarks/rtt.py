@@ -7,7 +7,7 @@ import itertools
 
 from benchmarks.harness.children import Family, two_cores
 from benchmarks.harness.compare import add_table
-from benchmarks.harness.contenders import contenders
+from benchmarks.harness.contenders import LIBRARIES, PEERS, contenders
 from benchmarks.harness.lanes import Clients, Servers
 from benchmarks.harness.programs import programs
 from benchmarks.harness.report import Report
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> Report:
     sizes = [int(size) for size in options.sizes.split(",")]
     placements = options.cores.split(",")
     report = Report("rtt", {"sizes": sizes, "cores": placements, "quick": options.quick})
-    entrants = contenders(options)
+    entrants = contenders(options, (*LIBRARIES, *PEERS))
     share_s = BUDGET_S["quick" if options.quick else "full"] / (2 * len(sizes) * len(placements))
     with programs() as built, Family(built, two_cores()) as family:
         sides: dict[str, Clients | Servers] = {"client": Clients(family, entrants), "server": Servers(family, entrants)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.harness.children import ANYWHERE, NO_ENV, Child, Family
 from benchmarks.harness.contenders import Contender
+from benchmarks.harness.profile import Profile, read
 from benchmarks.harness.programs import programs, shared_library
 
 PATIENCE_S = 240.0
@@ -29,6 +30,10 @@ class Workload:
     count: int
     size: int
     length: int = 1  # messages of each of `count`; of a broadcast: deliveries, to MEMBERS clients
+
+    @property
+    def messages(self) -> int:
+        return self.count * self.length
 
 
 class Counts:
@@ -65,35 +70,48 @@ class Counts:
             return list(pool.map(count, jobs))
 
     def count(self, name: str, work: Workload, contender: Contender, times: int = 1) -> float | None:
-        """Instructions a message, or None if this contender has no such workload. `name`: of the profile's file.
+        """Instructions a message, or None if this contender has no such workload."""
+        (profile,) = self.profiles(name, [work], contender, times)
+        return None if profile is None else profile.instructions / work.messages
 
-        The least of `times`: what the other end does in pieces because the machine is busy can only add to it.
+    def profiles(
+        self, name: str, works: Sequence[Workload], contender: Contender, times: int = 1
+    ) -> list[Profile | None]:
+        """What one process executes for each of them, all of one role: starting it is most of the time that it takes.
+
+        The least of `times`: what the other end does in pieces because the machine is busy can only add to it. `name`:
+        of the profiles' files.
         """
+        (role,) = {work.role for work in works}
+        stretches = _of_client if role == "client" else _of_server
         out = self._folder / f"{name}.{contender.library}.{contender.loop}".replace(" ", "-").replace("/", "-")
         # Recording begins with the first mark: until then callgrind is several times faster.
         wrap = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}", "--quiet"]
         env = {**self._env, "BENCH_CALLGRIND_MARKS": str(self._marks), "PYTHONHASHSEED": "0"}
+        found = []
         with Family(self._marked, ANYWHERE, wrap, env) as family, Family(self._built, ANYWHERE) as peers:
-            measured = family.measured(work.role, contender.library, contender.loop)
-            measure = _measure_client if work.role == "client" else _measure_server
-            if not measure(work, measured, peers.peer, times):
-                return None
-        return min(_summaries(out)[-times:]) / (work.count * work.length)
+            measured = family.measured(role, contender.library, contender.loop)
+            peer = peers.peer("server" if role == "client" else "driver")
+            for work in works:
+                dumps = [_last_dump(out) for _ in stretches(work, measured, peer, times)]
+                found.append(min(dumps, key=lambda profile: profile.instructions) if dumps else None)
+        return found
 
 
-def _measure_client(work: Workload, client: Child, peer: Callable[[str], Child], times: int) -> bool:
-    port = peer("server").greeting["port"]
-    answer = client.ask(f"connect {port} {work.mode}")
+def _of_client(work: Workload, client: Child, server: Child, times: int) -> Iterator[None]:
+    """Stops after each stretch that was counted."""
+    answer = client.ask(f"connect {server.greeting['port']} {work.mode}")
     if "id" not in answer:
-        return False
+        return
     command = f"run {answer['id']} {work.count} {work.size} {work.length} 0"
-    for _ in range(1 + times):  # the first one warms up
+    client.ask(command, PATIENCE_S)  # warms up
+    for _ in range(times):
         client.ask(command, PATIENCE_S)
-    return True
+        yield
 
 
-def _measure_server(work: Workload, server: Child, peer: Callable[[str], Child], times: int) -> bool:
-    driver, port = peer("driver"), server.greeting["port"]
+def _of_server(work: Workload, server: Child, driver: Child, times: int) -> Iterator[None]:
+    port = server.greeting["port"]
     if work.mode == "broadcast":
         driver.ask(f"crowd {port} {MEMBERS} /room", PATIENCE_S)
         command = f"crowd-broadcast {work.count} {work.length // MEMBERS} {work.size} - 0"
@@ -105,17 +123,9 @@ def _measure_server(work: Workload, server: Child, peer: Callable[[str], Child],
         server.ask("begin")
         driver.ask(command, PATIENCE_S)
         server.ask("end")
-    return True
+        yield
 
 
-def _summaries(out: Path) -> list[int]:
-    """The totals of the dumps: OUT.1, OUT.2, ... (OUT itself is the rest, after the last mark)."""
-    dumps = sorted(out.parent.glob(f"{out.name}.[0-9]*"), key=lambda path: int(path.suffix[1:]))
-    return [_summary(path.read_text()) for path in dumps]
-
-
-def _summary(dump: str) -> int:
-    for line in dump.splitlines():
-        if line.startswith(("summary:", "totals:")):
-            return int(line.split()[1])
-    raise RuntimeError("a dump without a total")
+def _last_dump(out: Path) -> Profile:
+    """OUT.1, OUT.2, ... are the dumps (OUT itself is the rest, after the last mark)."""
+    return read(max(out.parent.glob(f"{out.name}.[0-9]*"), key=lambda path: int(path.suffix[1:])))

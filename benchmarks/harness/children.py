@@ -5,6 +5,7 @@ A command is one line; its answer is one line, ``ok name=number ...`` or ``error
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import select
@@ -15,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
+
+from benchmarks import native
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSWER_S = 60.0
@@ -42,8 +45,9 @@ class Child:
             stderr=self._errors,
             cwd=ROOT,
             env={**os.environ, **(env or {})},
+            # Before it starts: threads are pinned with the one that makes them, and Go counts the cores it may use.
+            preexec_fn=None if core is None else functools.partial(os.sched_setaffinity, 0, {core}),
         )
-        self.pin(core)
         try:
             self.greeting = self._answer(ANSWER_S)
         except ChildError:
@@ -55,6 +59,7 @@ class Child:
         return self._process.pid
 
     def pin(self, core: int | None) -> None:
+        """Moves its main thread, so only who has no other."""
         if core is not None:
             os.sched_setaffinity(self._process.pid, {core})
 
@@ -180,6 +185,8 @@ class Family:
         env = dict(self._env)
         if library == "c":
             command = [str(self._programs["driver" if role == "client" else "server"])]
+        elif library in native.NATIVES:
+            command = native.command(library, role)
         else:
             name, _, folder = library.partition("@")
             command = [sys.executable, "-m", "benchmarks.peers", role, name, loop]

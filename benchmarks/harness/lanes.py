@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable
 from benchmarks.harness.children import Answer, Child, Cores, Family
 from benchmarks.harness.contenders import Contender
 from benchmarks.harness.rounds import Lane
+from benchmarks.native import plays
 
 
 class Clients:
@@ -15,7 +16,8 @@ class Clients:
 
     def __init__(self, family: Family, contenders: Iterable[Contender]):
         self._port = family.peer("server").greeting["port"]
-        self._children = {each: family.measured("client", each.library, each.loop) for each in contenders}
+        some = [each for each in contenders if plays(each.library, "client")]
+        self._children = {each: family.measured("client", each.library, each.loop) for each in some}
 
     def lanes(
         self, mode: str, size: int, length: int = 1, only: Container[Contender] | None = None
@@ -45,7 +47,8 @@ class Servers:
 
     def __init__(self, family: Family, contenders: Iterable[Contender]):
         self._driver = family.peer("driver")
-        self._children = {each: family.measured("server", each.library, each.loop) for each in contenders}
+        some = [each for each in contenders if plays(each.library, "server")]
+        self._children = {each: family.measured("server", each.library, each.loop) for each in some}
 
     def lanes(self, mode: str, size: int, length: int = 1) -> dict[Contender, Lane]:
         lanes = {}

@@ -9,6 +9,8 @@ import platform
 import subprocess
 from pathlib import Path
 
+from benchmarks import native
+
 DISTRIBUTIONS = ("wirelark-ws-core", "picows", "websockets", "aiohttp", "uvloop", "aiofastnet", "python-socks")
 
 
@@ -26,7 +28,7 @@ def describe() -> dict[str, object]:
         },
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "cc": _cc_version(),
-        "libraries": {name: _version(name) for name in DISTRIBUTIONS},
+        "libraries": {**{name: _version(name) for name in DISTRIBUTIONS}, **native.versions()},
     }
 
 

@@ -34,6 +34,7 @@ class Report:
     def __init__(self, benchmark: str, settings: dict[str, Any]):
         self.document: dict[str, Any] = {"benchmark": benchmark, **describe(), "settings": settings, "rows": []}
         self.tables: list[Table] = []
+        self.failed = False  # the exit code: only a benchmark that judges can fail
 
     def table(self, title: str, columns: list[str]) -> Table:
         table = Table(title, columns)
@@ -45,7 +46,8 @@ class Report:
         self.document.setdefault("notes", []).append(text)
 
     def row(self, **values: Any) -> None:
-        self.document["rows"].append(values)
+        """One row of the table that was begun last, in numbers."""
+        self.document["rows"].append({"table": self.tables[-1].title, **values})
 
     def print(self) -> None:
         machine = self.document["machine"]

@@ -27,6 +27,7 @@ MODULES = {
     "ws_core": "callbacks",
     "picows": "callbacks",
     "websockets": "websockets_peer",
+    "picows.websockets": "websockets_peer",
     "aiohttp": "aiohttp_peer",
     "bare aiofastnet": "bare",
     "bare loop": "bare",
