@@ -150,6 +150,12 @@ def conformance(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Random operations at both ends against a model: WIRELARK_FUZZ=n, by default 50, times the gate's examples."""
+    run_tests(session, "tests/fuzz", WIRELARK_FUZZ=os.environ.get("WIRELARK_FUZZ", "50"))
+
+
+@nox.session
 def wire(session: nox.Session) -> None:
     """The C tests of _wire, plain and under AddressSanitizer and UBSan."""
     session.run("python", "packages/ws-core/tests/wire/run.py", *session.posargs)
