@@ -305,6 +305,32 @@ async def test_reads_inside_a_callback(plain_net: Net) -> None:
     assert [bytes(frame) for frame in inner_listener.frames] == [b"inner" * 20] * 100
 
 
+@pytest.mark.parametrize("keep", [False, True], ids=["views dropped", "views kept"])
+async def test_room_grows_under_a_large_frame(one_net: Net, keep: bool) -> None:
+    """Mapped memory moves when it grows, unless somebody still has a view of it: that one stays good."""
+    server, client = await one_net.pair(client_kwargs={"max_frame_size": 1 << 28})
+    protocol = client.transport.underlying_transport.get_protocol()
+    payload = random_bytes(40 * 1024 * 1024)
+    kept: list[memoryview] = []
+    rest = memoryview(frame_bytes(BINARY, payload))
+    while rest:
+        view = protocol.get_buffer(-1)
+        size = min(len(view), len(rest))
+        view[:size] = rest[:size]
+        if keep:
+            kept.append(view)
+        protocol.buffer_updated(size)
+        rest = rest[size:]
+    frame = await client.frame()
+    assert bytes(frame) == payload
+    for view in kept[:-1]:
+        view[: len(view)] = bytes(len(view))
+    assert keep is False or len({len(view) for view in kept}) > 4
+    kept.clear()
+    server.transport.send(WSMsgType.BINARY, b"goes on")
+    assert bytes(await client.frame()) == b"goes on"
+
+
 async def test_the_protocol_object_survives_misuse(one_net: Net) -> None:
     """It can be reached from Python, so it must not crash from Python."""
     server, client = await one_net.pair()

@@ -23,6 +23,9 @@ cdef class Block:
         Py_ssize_t size
         Py_ssize_t window    # offset of what the buffer protocol exports
         long frames          # how many WSFrames point into it; see ws_count_*
+        long views           # how many exports of the buffer protocol do
+
+    cdef bint grow(self, Py_ssize_t size)
 
 
 cdef class LoopState:

@@ -22,42 +22,10 @@ from weakref import WeakKeyDictionary
 
 cimport cython
 
-cdef extern from *:
-    """
-    #if defined(__unix__) || defined(__APPLE__)
-    #include <sys/mman.h>
-    #endif
-
-    /* Large blocks are mapped, so that they go back to the system when they are
-     * freed. glibc keeps freed chunks of up to 32 MiB, once it has seen a few:
-     * that is what would be left behind by one large frame. Smaller ones are
-     * better off in the heap: mapping them anew would fault in every page. */
-    #define WS_MAPPED_FROM (4 * 1024 * 1024)
-
-    static void *ws_block_alloc(Py_ssize_t size)
-    {
-    #ifdef MAP_ANONYMOUS
-        if (size >= WS_MAPPED_FROM) {
-            void *data = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-            return data == MAP_FAILED ? NULL : data;
-        }
-    #endif
-        return PyMem_RawMalloc((size_t)size);
-    }
-
-    static void ws_block_free(void *data, Py_ssize_t size)
-    {
-    #ifdef MAP_ANONYMOUS
-        if (data && size >= WS_MAPPED_FROM) {
-            munmap(data, (size_t)size);
-            return;
-        }
-    #endif
-        PyMem_RawFree(data);
-    }
-    """
-    void *ws_block_alloc(Py_ssize_t size)
-    void ws_block_free(void *data, Py_ssize_t size)
+cdef extern from "../_memory.h":
+    void *ws_memory_new(Py_ssize_t size)
+    void ws_memory_free(void *data, Py_ssize_t size)
+    void *ws_memory_grow(void *data, Py_ssize_t size, Py_ssize_t more)
 
 cdef enum:
     WINDOW_SIZE = 128 * 1024        # bytes of a shared block; what one read can bring
@@ -71,15 +39,31 @@ cdef class Block:
     """Raw memory of a fixed size. Internal: only its views are seen from outside."""
 
     def __dealloc__(self):
-        ws_block_free(self.data, self.size)
+        ws_memory_free(self.data, self.size)
 
     def __getbuffer__(self, Py_buffer *view, int flags):
         PyBuffer_FillInfo(view, self, self.data + self.window, self.size - self.window, 0, flags)
+        ws_count_add(self.views)
+
+    def __releasebuffer__(self, Py_buffer *view):
+        ws_count_sub(self.views)
+
+    cdef bint grow(self, Py_ssize_t size):
+        """Have `size` bytes of room and the same content, perhaps elsewhere. False: only a new block could, by a copy."""
+        cdef void *data
+        if ws_count_get(self.frames) or ws_count_get(self.views):
+            return False    # somebody knows where it is
+        data = ws_memory_grow(self.data, self.size, size)
+        if data == NULL:
+            return False
+        self.data = <uint8_t *>data
+        self.size = size
+        return True
 
 
 cdef Block new_block(Py_ssize_t size):
     cdef Block block = <Block>Block.__new__(Block)
-    block.data = <uint8_t *>ws_block_alloc(size)
+    block.data = <uint8_t *>ws_memory_new(size)
     if block.data == NULL:
         raise MemoryError(f"cannot allocate {size} bytes to receive into")
     block.size = size

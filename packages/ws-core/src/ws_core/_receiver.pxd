@@ -32,7 +32,7 @@ cdef class Receiver:
 
         wl_reader reader
         Block rd_own                     # holds a half frame, from its head on; None: there is none
-        object rd_own_view               # what the transport reads into rd_own through
+        object rd_own_view               # what the transport reads into rd_own through; None until it asks
         Py_ssize_t rd_own_used           # bytes in rd_own
         object rd_frames                 # list, while a listener wants all frames of a read at once
 

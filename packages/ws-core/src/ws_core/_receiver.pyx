@@ -86,6 +86,8 @@ cdef class Receiver:
 
     def get_buffer(self, Py_ssize_t sizehint):
         if self.rd_own is not None and not self.in_batch:
+            if self.rd_own_view is None:
+                self.rd_own_view = PyMemoryView_FromObject(self.rd_own)
             return self.rd_own_view
         self.shared.ask_room(<void *>self)
         return self.shared.rd_view
@@ -341,6 +343,10 @@ cdef class Receiver:
         room = max(2 * size, self.config.read_buffer_init_size, OWN_LEAST)
         if self.reader.frame_size and self.reader.frame_size < <size_t>room:
             room = max(<Py_ssize_t>self.reader.frame_size, size + 1)
+        if block is self.rd_own and data == block.data:
+            self.rd_own_view = None
+            if block.grow(room):
+                return self.use_own(block, size)
         own = self.shared.take_block(room)
         memcpy(own.data, data, size)
         return self.use_own(own, size)
@@ -350,7 +356,6 @@ cdef class Receiver:
         self.rd_own = block
         self.rd_own_used = used
         block.window = used
-        self.rd_own_view = PyMemoryView_FromObject(block)
         return 0
 
     # ------------------------------------------------------------------ failing

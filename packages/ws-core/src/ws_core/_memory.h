@@ -1,0 +1,62 @@
+/* Memory to receive into.
+ *
+ * Large blocks are mapped, so that they go back to the system when they are
+ * freed. glibc keeps freed chunks of up to 32 MiB, once it has seen a few:
+ * that is what would be left behind by one large frame. Smaller ones are
+ * better off in the heap: mapping them anew would fault in every page.
+ *
+ * What is mapped grows without being copied, and is made of huge pages where
+ * the system has some: 64 MiB are 16,384 page faults otherwise, which cost
+ * more than everything else that is done with such a message. */
+#ifndef WS_MEMORY_H
+#define WS_MEMORY_H
+
+#include <Python.h>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/mman.h>
+#endif
+
+#define WS_MAPPED_FROM ((Py_ssize_t)4 * 1024 * 1024) /* bytes */
+
+static void *ws_memory_new(Py_ssize_t size)
+{
+#ifdef MAP_ANONYMOUS
+    if (size >= WS_MAPPED_FROM) {
+        void *data = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (data == MAP_FAILED)
+            return NULL;
+#ifdef MADV_HUGEPAGE
+        madvise(data, (size_t)size, MADV_HUGEPAGE);
+#endif
+        return data;
+    }
+#endif
+    return PyMem_RawMalloc((size_t)size);
+}
+
+static void ws_memory_free(void *data, Py_ssize_t size)
+{
+#ifdef MAP_ANONYMOUS
+    if (data && size >= WS_MAPPED_FROM) {
+        munmap(data, (size_t)size);
+        return;
+    }
+#endif
+    PyMem_RawFree(data);
+}
+
+/* The same bytes in more room, perhaps elsewhere; NULL, and nothing has changed, where that would be a copy. */
+static void *ws_memory_grow(void *data, Py_ssize_t size, Py_ssize_t more)
+{
+#ifdef MREMAP_MAYMOVE
+    if (size >= WS_MAPPED_FROM) {
+        void *moved = mremap(data, (size_t)size, (size_t)more, MREMAP_MAYMOVE);
+        return moved == MAP_FAILED ? NULL : moved;
+    }
+#endif
+    (void)data, (void)size, (void)more;
+    return NULL;
+}
+
+#endif
