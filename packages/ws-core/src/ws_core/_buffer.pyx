@@ -49,7 +49,7 @@ cdef class Block:
         ws_count_sub(self.views)
 
     cdef bint grow(self, Py_ssize_t size):
-        """Have `size` bytes of room and the same content, perhaps elsewhere. False: only a new block could, by a copy."""
+        """Have room for `size` bytes, the same content, perhaps elsewhere. False: only a new block could, by a copy."""
         cdef void *data
         if ws_count_get(self.frames) or ws_count_get(self.views):
             return False    # somebody knows where it is

@@ -1,5 +1,9 @@
 """One timer for many things that have the same time. The loop's own would be an object and a place in a heap for each.
 
+While asyncio has a timer, each turn of the loop takes 3,700 instructions more, a fifth of a round trip: it asks for the
+time and computes how long to wait. So the timer goes soon after the last thing that waited, and is not cancelled with
+each of them either: then the next one would have to pay for another one.
+
 Knows nothing of what waits.
 """
 
@@ -10,6 +14,9 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
+
+#: Seconds after which the timer sees that nothing waits any more.
+LOOK_S = 0.2
 
 
 class Deadlines(Generic[_T]):
@@ -27,20 +34,22 @@ class Deadlines(Generic[_T]):
 
     def add(self, item: _T) -> None:
         """Its time begins now. It must not be in already."""
-        self._pending[item] = due = self._loop.time() + self._timeout_s
+        now = self._loop.time()
+        self._pending[item] = due = now + self._timeout_s
         if self._timer is None:
-            self._timer = self._loop.call_at(due, self._look)
+            self._timer = self._loop.call_at(min(due, now + LOOK_S), self._look)
 
     def discard(self, item: _T) -> None:
-        """Take it out, if it is in. The timer stays: the next item will want one."""
+        """Take it out, if it is in."""
         self._pending.pop(item, None)
 
     def _look(self) -> None:
         self._timer = None
         while self._pending:
             item, due = next(iter(self._pending.items()))
-            if due > self._loop.time():
-                self._timer = self._loop.call_at(due, self._look)
+            now = self._loop.time()
+            if due > now:
+                self._timer = self._loop.call_at(min(due, now + LOOK_S), self._look)
                 return
             del self._pending[item]
             try:
