@@ -145,11 +145,10 @@ def test_wire_knows_only_libc() -> None:
             assert "/" not in include or include.startswith(("sys/", "arm_")), f"{path.name} includes {include}"
 
 
-def test_wire_parts_come_in_pairs_each_with_a_test() -> None:
+def test_each_wire_part_has_a_header_and_a_test() -> None:
     parts = {path.stem for path in (CORE / "_wire").iterdir()}
     for part in parts:
         assert (CORE / "_wire" / f"{part}.h").exists()
-        assert (CORE / "_wire" / f"{part}.c").exists()
         assert (ROOT / f"packages/ws-core/tests/wire/test_{part}.c").exists(), f"{part} has no C test"
 
 

@@ -77,6 +77,22 @@ async def test_a_half_frame_behind_the_last_one_does_not_count(one_net: Net) -> 
     assert frame.tail_size == 4
 
 
+async def test_text_of_all_lengths(one_net: Net) -> None:
+    """ASCII is copied by whole registers, anything else is decoded: the border may lie anywhere."""
+    plain = "".join(chr(32 + index % 95) for index in range(300))
+    texts = [plain[:length] for length in (*range(140), 255, 256, 257)]
+    texts += [
+        plain[:place] + "é€𝄞"[place % 3] + plain[place:length] for length in (130, 200) for place in range(length)
+    ]
+    frames = await received(one_net, *(client_frame(1, text.encode()) for text in texts))
+    for text, frame in zip(texts, frames, strict=True):
+        assert frame.get_payload_as_utf8_text() == text
+        assert frame.get_payload_as_utf8_text().isascii() is text.isascii()
+    (broken,) = await received(one_net, client_frame(1, plain.encode() + b"\xff"), strict=False)
+    with pytest.raises(UnicodeDecodeError, match="position 300"):
+        broken.get_payload_as_utf8_text()
+
+
 async def test_close_frames(one_net: Net) -> None:
     for payload, code, message, reason in [
         (b"", WSCloseCode.NO_INFO, None, None),

@@ -9,12 +9,32 @@ cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromObject
-from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
+from cpython.unicode cimport PyUnicode_DATA, PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8, PyUnicode_New
 from libc.string cimport memcpy
 from ws_core._buffer cimport new_block, ws_count_add, ws_count_sub
-from ws_core._wire cimport WL_BIT_FIN, WL_BIT_RSV1, WL_BIT_RSV2, WL_BIT_RSV3, WL_OP_CLOSE, WL_OPCODE_MASK
+from ws_core._wire cimport (
+    WL_BIT_FIN, WL_BIT_RSV1, WL_BIT_RSV2, WL_BIT_RSV3, WL_OP_CLOSE, WL_OPCODE_MASK, wl_skip_ascii,
+)
 
-from ws_core.enums import WSCloseCode, WSMsgType
+from ws_core.enums import FastEnumMeta, WSCloseCode, WSMsgType
+
+cdef extern from *:
+    """
+    /* Until Python 3.12 EnumMeta has a __getattr__, and so each look-up of a member goes a long way: 170 ns for the
+     * WSMsgType.TEXT that a listener compares with, more than the rest of a frame takes. Nothing needs it here. */
+    static void ws_look_up_like_type(PyObject *metaclass)
+    {
+    #if PY_VERSION_HEX < 0x030C0000
+        ((PyTypeObject *)metaclass)->tp_getattro = PyType_Type.tp_getattro;
+        PyType_Modified((PyTypeObject *)metaclass);
+    #else
+        (void)metaclass;
+    #endif
+    }
+    """
+    void ws_look_up_like_type(object metaclass)
+
+ws_look_up_like_type(FastEnumMeta)
 
 cdef list _msg_types = [WSMsgType(op) if op in WSMsgType.__members__.values() else op for op in range(16)]
 cdef dict _close_codes = {int(code): code for code in WSCloseCode}
@@ -106,7 +126,12 @@ cdef class WSFrame:
 
     cpdef str get_payload_as_utf8_text(self):
         """The payload as text. UnicodeDecodeError if it is not UTF-8, as a part of a fragmented text may be."""
-        return PyUnicode_DecodeUTF8(self.payload_ptr, self.payload_size, NULL)
+        cdef const uint8_t *end = <uint8_t *>self.payload_ptr + self.payload_size
+        if wl_skip_ascii(<uint8_t *>self.payload_ptr, end) != end:
+            return PyUnicode_DecodeUTF8(self.payload_ptr, self.payload_size, NULL)
+        text = PyUnicode_New(self.payload_size, 127)
+        memcpy(PyUnicode_DATA(text), self.payload_ptr, self.payload_size)
+        return text
 
     cpdef str get_payload_as_ascii_text(self):
         """The payload as text. UnicodeDecodeError if it is not ASCII."""

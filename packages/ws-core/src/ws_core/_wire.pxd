@@ -32,6 +32,9 @@ cdef extern from "../_wire/mask.h" nogil:
     void wl_mask_init()
     const char *wl_mask_name()
 
+cdef extern from "../_wire/ascii.h" nogil:
+    const uint8_t *wl_skip_ascii(const uint8_t *p, const uint8_t *end)
+
 cdef extern from "../_wire/entropy.h" nogil:
     ctypedef struct wl_entropy:
         pass

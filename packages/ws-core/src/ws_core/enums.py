@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum, IntEnum
+from enum import Enum, EnumMeta, IntEnum
 from typing import TypeVar
 
 __all__ = ["WSAutoPingStrategy", "WSCloseCode", "WSMsgType"]
@@ -10,20 +10,19 @@ __all__ = ["WSAutoPingStrategy", "WSCloseCode", "WSMsgType"]
 E = TypeVar("E", bound=type[Enum])
 
 
-def _members_in_class_dict(enum: E) -> E:
-    """Make ``Enum.MEMBER`` an ordinary class attribute.
+class FastEnumMeta(EnumMeta):
+    """Internal: enums whose members are found as fast as any attribute of a class, by _frame.pyx."""
 
-    Until Python 3.12 each such look-up runs a Python-level descriptor (some
-    100 ns), which a listener that asks ``frame.msg_type == WSMsgType.TEXT``
-    would pay for every frame.
-    """
+
+def _members_in_class_dict(enum: E) -> E:
+    """Make ``Enum.MEMBER`` an ordinary class attribute: until Python 3.12 it is a descriptor, written in Python."""
     for name, member in enum.__members__.items():
         type.__setattr__(enum, name, member)
     return enum
 
 
 @_members_in_class_dict
-class WSMsgType(IntEnum):
+class WSMsgType(IntEnum, metaclass=FastEnumMeta):
     """Frame opcodes (RFC 6455 section 5.2)."""
 
     CONTINUATION = 0x0
@@ -35,7 +34,7 @@ class WSMsgType(IntEnum):
 
 
 @_members_in_class_dict
-class WSCloseCode(IntEnum):
+class WSCloseCode(IntEnum, metaclass=FastEnumMeta):
     """Status codes of a CLOSE frame (RFC 6455 section 7.4).
 
     ``NO_INFO`` stands for a CLOSE without a status code and is never put on
@@ -59,7 +58,7 @@ class WSCloseCode(IntEnum):
 
 
 @_members_in_class_dict
-class WSAutoPingStrategy(IntEnum):
+class WSAutoPingStrategy(IntEnum, metaclass=FastEnumMeta):
     """When ws-autoping sends its pings."""
 
     PING_WHEN_IDLE = 1

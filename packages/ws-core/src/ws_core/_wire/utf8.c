@@ -1,28 +1,16 @@
 /*
  * utf8.c - the incremental UTF-8 validator (RFC 3629 section 4), fast and naive.
  *
- * Owns: both validators and the SIMD code that skips ASCII. Must not know frames; see utf8.h for the contract.
+ * Owns: both validators. Must not know frames; see utf8.h for the contract.
  *
- * Three gears. (1) Runs of ASCII, which is what most text on a WebSocket is, are skipped a register at a time.
+ * Three gears. (1) Runs of ASCII, which is what most text on a WebSocket is, are skipped a register at a time (ascii.h).
  * (2) With eight bytes at hand a character is looked at whole, runs of the same length two or four at a time; all its
  * bytes are in this piece, so a verdict on the character is a verdict in time. (3) Only the bytes around the border of
  * a piece go through the step function, one at a time, because only they can leave a character half read.
- *
- * No AVX2 version: with SSE2 the check runs near the speed of the first-level cache, and a call through a pointer
- * costs short payloads more than it gives long ones.
  */
 #include "utf8.h"
 
 #include <string.h>
-
-#if defined(__SSE2__) && (defined(__GNUC__) || defined(__clang__))
-#  define WL_UTF8_SSE2 1
-#  include <emmintrin.h>
-#elif defined(__aarch64__) && defined(__ARM_NEON) && (defined(__GNUC__) || defined(__clang__)) && \
-    __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#  define WL_UTF8_NEON 1
-#  include <arm_neon.h>
-#endif
 
 /* No state of either validator looks like this. */
 #define REJECTED UINT32_C(0xFFFFFFFF)
@@ -71,66 +59,11 @@ static uint32_t step(uint32_t state, uint8_t byte)
     return missing == 1 ? 0 : INSIDE(missing - 1, UINT32_C(0x80), UINT32_C(0xBF));
 }
 
-static inline uint64_t load64(const uint8_t *p)
-{
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
 /* A constant from its bytes in memory order, right on either endianness; the compilers fold it. */
 static inline uint64_t bytes64(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint8_t e, uint8_t f, uint8_t g, uint8_t h)
 {
     const uint8_t bytes[8] = {a, b, c, d, e, f, g, h};
-    return load64(bytes);
-}
-
-#define HIGH_BITS UINT64_C(0x8080808080808080)
-
-/* Gear 1. The first byte from p on that is not ASCII, or end. */
-static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
-{
-#if defined(WL_UTF8_SSE2)
-#  define LOAD128(q) _mm_loadu_si128((const __m128i *)(const void *)(q))
-    for (; end - p >= 64; p += 64) {
-        const __m128i ab = _mm_or_si128(LOAD128(p), LOAD128(p + 16));
-        const __m128i cd = _mm_or_si128(LOAD128(p + 32), LOAD128(p + 48));
-        if (_mm_movemask_epi8(_mm_or_si128(ab, cd)) != 0) {
-            break;
-        }
-    }
-    for (; end - p >= 16; p += 16) {
-        const int mask = _mm_movemask_epi8(LOAD128(p));
-        if (mask != 0) {
-            return p + __builtin_ctz((unsigned)mask);
-        }
-    }
-#elif defined(WL_UTF8_NEON)
-    for (; end - p >= 64; p += 64) {
-        const uint8x16_t ab = vorrq_u8(vld1q_u8(p), vld1q_u8(p + 16));
-        const uint8x16_t cd = vorrq_u8(vld1q_u8(p + 32), vld1q_u8(p + 48));
-        if (vmaxvq_u8(vorrq_u8(ab, cd)) >= 0x80) {
-            break;
-        }
-    }
-    for (; end - p >= 16; p += 16) {
-        /* NEON has no movemask: narrow sixteen bytes of 00 or FF to sixteen nibbles. */
-        const uint16x8_t high = vreinterpretq_u16_u8(vcgeq_u8(vld1q_u8(p), vdupq_n_u8(0x80)));
-        const uint64_t mask = vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(high, 4)), 0);
-        if (mask != 0) {
-            return p + (__builtin_ctzll(mask) >> 2);
-        }
-    }
-#endif
-    for (; end - p >= 8; p += 8) {
-        if ((load64(p) & HIGH_BITS) != 0) {
-            break;
-        }
-    }
-    while (p != end && *p < 0x80) {
-        p++;
-    }
-    return p;
+    return wl_load64(bytes);
 }
 
 static inline bool is_tail(uint8_t byte)
@@ -155,7 +88,7 @@ static inline bool are_two_threes(const uint8_t *p)
 {
     const uint64_t shape = bytes64(0xF0, 0xC0, 0xC0, 0xF0, 0xC0, 0xC0, 0, 0);
     const uint64_t threes = bytes64(0xE0, 0x80, 0x80, 0xE0, 0x80, 0x80, 0, 0);
-    return (load64(p) & shape) == threes && is_three_kind(p) && is_three_kind(p + 3);
+    return (wl_load64(p) & shape) == threes && is_three_kind(p) && is_three_kind(p + 3);
 }
 
 /* F0..F7 and three tails. Plane numbers: 0 is overlong, 1..16 exist, more are above U+10FFFF. */
@@ -184,9 +117,9 @@ static const uint8_t *skip_whole(const uint8_t *p, const uint8_t *end)
         const uint8_t first = *p;
         if (first < 0x80) {
             /* A lone space or comma between words of another script is not worth the way into gear 1. */
-            p = p[1] < 0x80 ? skip_ascii(p, end) : p + 1;
+            p = p[1] < 0x80 ? wl_skip_ascii(p, end) : p + 1;
         } else if (first < 0xE0) {
-            const uint64_t v = load64(p);
+            const uint64_t v = wl_load64(p);
             if (are_four_twos(v)) {
                 p += 8;
             } else if (first >= 0xC2 && is_tail(p[1])) {
@@ -211,7 +144,7 @@ static const uint8_t *skip_whole(const uint8_t *p, const uint8_t *end)
     return p;
 }
 
-bool wl_utf8_feed(wl_utf8 *u, const uint8_t *p, size_t n)
+bool wl_utf8_feed_any(wl_utf8 *u, const uint8_t *p, size_t n)
 {
     uint32_t state = u->state;
     if (n == 0) {

@@ -10,6 +10,8 @@
 #ifndef WL_UTF8_H
 #define WL_UTF8_H
 
+#include "ascii.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,8 +25,22 @@ typedef struct {
     uint32_t state;
 } wl_utf8;
 
+/* wl_utf8_feed() of what need not be ASCII. */
+bool wl_utf8_feed_any(wl_utf8 *u, const uint8_t *p, size_t n);
+
 /* False as soon as all bytes fed so far are no prefix of valid UTF-8. p may be NULL if n is 0. */
-bool wl_utf8_feed(wl_utf8 *u, const uint8_t *p, size_t n);
+static inline bool wl_utf8_feed(wl_utf8 *u, const uint8_t *p, size_t n)
+{
+    if (u->state == 0 && n != 0) {
+        const uint8_t *const end = p + n;
+        p = wl_skip_ascii(p, end);
+        n = (size_t)(end - p);
+        if (n == 0) {
+            return true;
+        }
+    }
+    return wl_utf8_feed_any(u, p, n);
+}
 
 /* True between two characters: the text may end here. */
 static inline bool wl_utf8_done(const wl_utf8 *u)
