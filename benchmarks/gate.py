@@ -38,7 +38,7 @@ from benchmarks.instructions import WORKLOADS
 BASELINE = Path(__file__).with_name("baseline.json")
 TOLERANCE = 0.03
 TIMES = 5  # the least of so many
-CLIENT = ("rtt-client", "burst-client", "feed-none", "feed-bytes")
+CLIENT = ("rtt-client", "burst-client", "feed-none", "feed-bytes", "feed-str")
 SERVER = ("rtt-server", "burst-server")
 # One process each. On uvloop a batch takes the same way as on asyncio, so a round trip is enough.
 GROUPS = (("asyncio", CLIENT), ("asyncio", SERVER), ("uvloop", CLIENT[:1]), ("uvloop", SERVER[:1]))

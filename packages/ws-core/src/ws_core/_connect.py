@@ -98,14 +98,19 @@ class Connector:
         kwargs: dict[str, Any],
     ) -> None:
         self._loop = loop
+        self._use_aiofastnet = use_aiofastnet
         self._own_sockets = own_sockets(use_aiofastnet, loop)
-        self._fast_net = fast_net(use_aiofastnet, loop, ssl_context)
-        if self._fast_net is not None and any(_has_callbacks(context) for context in _contexts_of(extensions)):
-            self._fast_net = None  # for all of it: neither's TLS runs on top of the other's
         self._ssl_context = ssl_context
         self._socket_factory = socket_factory
         self._extensions = extensions
         self._kwargs = kwargs
+
+    @functools.cached_property
+    def _fast_net(self) -> Any:
+        """See fast_net(). Not asked before a stream wants it: plain ones do without the import."""
+        if any(_has_callbacks(context) for context in _contexts_of(self._extensions)):
+            return None  # for all of it: neither's TLS runs on top of the other's
+        return fast_net(self._use_aiofastnet, self._loop, self._ssl_context)
 
     async def connect(self, protocol: asyncio.BaseProtocol, url: WSParsedURL) -> asyncio.BaseTransport:
         """A transport to `url` that talks to `protocol`, TLS included. Leaves nothing open if it raises."""
