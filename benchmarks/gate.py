@@ -83,15 +83,17 @@ def run(options: argparse.Namespace) -> Report:
         else:
             before, against = _baseline(counts, here, report)
     _table(report, before, now, against)
-    moved = [line for name in now for line in judge(name, before[name], now[name])]
+    moved = [line for name in now for line in judge(name, before.get(name), now[name])]
     if moved and not options.update:
         report.failed = True
         report.note("\n".join([f"Moved by more than {TOLERANCE:.0%}:", *moved, "", ADVICE]))
     return report
 
 
-def judge(workload: str, before: Counted, now: Counted) -> list[str]:
+def judge(workload: str, before: Counted | None, now: Counted) -> list[str]:
     """A line for each figure that moved, in either direction."""
+    if before is None:
+        return [f"  {workload}: the baseline does not know it"]
     lines = []
     for measure, meaning in MEASURES.items():
         old, new = getattr(before, measure), getattr(now, measure)
@@ -168,8 +170,9 @@ def _table(report: Report, before: dict[str, Counted], now: dict[str, Counted], 
     table = report.table("a message: instructions of user mode, those of ws_core itself, calls out of it", columns)
     for name, counted in now.items():
         row = [name]
+        known = before.get(name)
         for measure in MEASURES:
-            old, new = getattr(before[name], measure), getattr(counted, measure)
-            row += [f"{old:g}", f"{new:g}", f"{(new / old - 1) * 100:+.2f}"]
+            old, new = getattr(known, measure, None), getattr(counted, measure)
+            row += [f"{old:g}", f"{new:g}", f"{(new / old - 1) * 100:+.2f}"] if old else ["", f"{new:g}", ""]
         table.rows.append(row)
-        report.row(workload=name, before=before[name]._asdict(), now=counted._asdict())
+        report.row(workload=name, before=known and known._asdict(), now=counted._asdict())

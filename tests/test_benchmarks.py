@@ -82,6 +82,11 @@ def test_what_moves_fails_in_both_directions(measure: str, factor: float) -> Non
     assert f"{getattr(BEFORE, measure):g} -> {moved:g}" in line
 
 
+def test_a_workload_without_a_baseline_fails() -> None:
+    (line,) = judge("rtt", None, BEFORE)
+    assert "rtt: the baseline does not know it" in line
+
+
 def test_the_text_names_the_functions() -> None:
     now = BEFORE._replace(own=560.0, calls=11.0, functions={"f": 400.0, "g": 160.0}, called={"send": 10.0, "look": 1.0})
     own, calls = judge("rtt", BEFORE, now)

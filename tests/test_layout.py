@@ -299,9 +299,10 @@ def test_import_loads_later_what_few_ask_for() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_what_the_benchmark_of_hooks_cuts_out_is_there() -> None:
-    """It compiles a core without hooks, and would otherwise find out when somebody next runs it."""
-    cuts = ast.parse((ROOT / "benchmarks/hooks.py").read_text())
+@pytest.mark.parametrize("benchmark", ["hooks", "strict"])
+def test_what_a_benchmark_cuts_out_is_there(benchmark: str) -> None:
+    """It compiles a core without that, and would otherwise find out when somebody next runs it."""
+    cuts = ast.parse((ROOT / f"benchmarks/{benchmark}.py").read_text())
     (value,) = (
         node.value for node in cuts.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CUTS"
     )
