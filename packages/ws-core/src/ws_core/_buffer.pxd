@@ -57,6 +57,7 @@ cdef class LoopState:
 
 
 cdef enum:
+    CACHE_LINE = 64                      # bytes; what _memory.h aligns blocks to
     GATHER_SIZE = 64 * 1024              # bytes
     SCRATCH_SIZE = 1024 * 1024 + 16      # of wr_scratch: a header and 1 MiB of payload leave in one send(2)
 

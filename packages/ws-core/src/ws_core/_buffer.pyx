@@ -116,7 +116,7 @@ cdef class LoopState:
             if self.rd_start:
                 self._move_window(0)
         else:
-            self._move_window((self.rd_start + nbytes + 15) & ~<Py_ssize_t>15)
+            self._move_window((self.rd_start + nbytes + CACHE_LINE - 1) & -<Py_ssize_t>CACHE_LINE)
         return 0
 
     cdef int _move_window(self, Py_ssize_t start) except -1:

@@ -5,6 +5,11 @@
  * that is what would be left behind by one large frame. Smaller ones are
  * better off in the heap: mapping them anew would fault in every page.
  *
+ * Blocks begin with a cache line. The kernel copies what it has received by "rep
+ * movsb", and that takes five times as long, on an AMD EPYC, to an address that
+ * is one to 31 bytes behind one: 44 us for 100 KiB instead of 9. malloc() gives
+ * 16 behind one for everything that it maps.
+ *
  * What is mapped grows without being copied, and is made of huge pages where
  * the system has some: 64 MiB are 16,384 page faults otherwise, which cost
  * more than everything else that is done with such a message. */
@@ -12,12 +17,26 @@
 #define WS_MEMORY_H
 
 #include <Python.h>
+#include <stdint.h>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/mman.h>
 #endif
 
 #define WS_MAPPED_FROM ((Py_ssize_t)4 * 1024 * 1024) /* bytes */
+#define WS_ALIGNED_FROM 1024                          /* bytes; less is copied as fast to any address */
+#define WS_CACHE_LINE 64
+
+static inline void *ws_memory_new_aligned(Py_ssize_t size)
+{
+    char *whole = PyMem_RawMalloc((size_t)size + sizeof(void *) + WS_CACHE_LINE - 1);
+    void **data;
+    if (whole == NULL)
+        return NULL;
+    data = (void **)(((uintptr_t)whole + sizeof(void *) + WS_CACHE_LINE - 1) & ~(uintptr_t)(WS_CACHE_LINE - 1));
+    data[-1] = whole;
+    return data;
+}
 
 static void *ws_memory_new(Py_ssize_t size)
 {
@@ -32,7 +51,7 @@ static void *ws_memory_new(Py_ssize_t size)
         return data;
     }
 #endif
-    return PyMem_RawMalloc((size_t)size);
+    return size >= WS_ALIGNED_FROM ? ws_memory_new_aligned(size) : PyMem_RawMalloc((size_t)size);
 }
 
 static void ws_memory_free(void *data, Py_ssize_t size)
@@ -43,7 +62,7 @@ static void ws_memory_free(void *data, Py_ssize_t size)
         return;
     }
 #endif
-    PyMem_RawFree(data);
+    PyMem_RawFree(data && size >= WS_ALIGNED_FROM ? ((void **)data)[-1] : data);
 }
 
 /* The same bytes in more room, perhaps elsewhere; NULL, and nothing has changed, where that would be a copy. */

@@ -31,9 +31,10 @@ cdef class Receiver:
         bint in_batch
 
         wl_reader reader
-        Block rd_own                     # holds a half frame, from its head on; None: there is none
+        Block rd_own                     # holds a half frame; None: there is none
+        Py_ssize_t rd_own_start          # where in rd_own its head is
         object rd_own_view               # what the transport reads into rd_own through; None until it asks
-        Py_ssize_t rd_own_used           # bytes in rd_own
+        Py_ssize_t rd_own_used           # where in rd_own the next read goes
         object rd_frames                 # list, while a listener wants all frames of a read at once
 
         WSListener listener
@@ -55,6 +56,6 @@ cdef class Receiver:
     cdef int deliver_frames(self, WSTransport transport) except -1
     cdef int answer_ping(self, WSTransport transport, WSFrame frame) except -1
     cdef int keep_rest(self, Block block, uint8_t *data, Py_ssize_t size) except -1
-    cdef int use_own(self, Block block, Py_ssize_t used) except -1
+    cdef int use_own(self, Block block, Py_ssize_t start, Py_ssize_t used) except -1
     cdef int protocol_error(self, WSTransport transport) except -1
     cdef int frame_callback_error(self, WSTransport transport, object exc, str where) except -1

@@ -21,7 +21,7 @@ from cpython.time cimport monotonic
 from libc.errno cimport EAGAIN
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
-from ws_core._buffer cimport new_block
+from ws_core._buffer cimport CACHE_LINE, new_block
 from ws_core._frame cimport give_frame, take_frame, ws_only_ours
 from ws_core._hooks cimport HookChain
 from ws_core._listener cimport CALL_PYTHON, CALL_VTABLE, how_to_call
@@ -134,9 +134,8 @@ cdef class Receiver:
             if block is not None:
                 if nbytes > block.size - self.rd_own_used:
                     raise ValueError("more bytes are reported than there was room for")
-                nbytes += self.rd_own_used
-                self.rd_own_used = nbytes
-                self.receive(block, block.data, nbytes)
+                self.rd_own_used += nbytes
+                self.receive(block, block.data + self.rd_own_start, self.rd_own_used - self.rd_own_start)
                 if self.rd_own is not block:
                     self.shared.give_block(block)
             else:
@@ -332,28 +331,33 @@ cdef class Receiver:
     cdef int keep_rest(self, Block block, uint8_t *data, Py_ssize_t size) except -1:
         """Keep the `size` bytes of a half frame. Its room grows with what has arrived, not with what it announces."""
         cdef Py_ssize_t room
+        cdef Py_ssize_t start = -1
         cdef Block own
         if size == 0:
             if self.rd_own is not None:
                 self.rd_own = None
                 self.rd_own_view = None
             return 0
-        if block is self.rd_own and data == block.data and size < block.size:
-            return self.use_own(block, size)    # nothing was consumed and there is room left
+        if block is self.rd_own and data == block.data + self.rd_own_start:
+            start = self.rd_own_start    # nothing was consumed
+            if start + size < block.size:
+                return self.use_own(block, start, start + size)
         room = max(2 * size, self.config.read_buffer_init_size, OWN_LEAST)
         if self.reader.frame_size and self.reader.frame_size < <size_t>room:
             room = max(<Py_ssize_t>self.reader.frame_size, size + 1)
-        if block is self.rd_own and data == block.data:
+        if start >= 0:
             self.rd_own_view = None
-            if block.grow(room):
-                return self.use_own(block, size)
-        own = self.shared.take_block(room)
-        memcpy(own.data, data, size)
-        return self.use_own(own, size)
+            if block.grow(start + room):
+                return self.use_own(block, start, start + size)
+        start = -size & (CACHE_LINE - 1)    # the next read goes to the beginning of a cache line
+        own = self.shared.take_block(start + room)
+        memcpy(own.data + start, data, size)
+        return self.use_own(own, start, start + size)
 
-    cdef int use_own(self, Block block, Py_ssize_t used) except -1:
+    cdef int use_own(self, Block block, Py_ssize_t start, Py_ssize_t used) except -1:
         self.rd_own_view = None
         self.rd_own = block
+        self.rd_own_start = start
         self.rd_own_used = used
         block.window = used
         return 0
