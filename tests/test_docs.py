@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 from pathlib import Path
@@ -52,3 +53,12 @@ def test_the_reference_of_hooks_is_complete(cls: type) -> None:
     names = [name for name in vars(cls) if not name.startswith("_")]
     assert names
     assert [name for name in names if not re.search(rf"`(await )?{name}[`(]", text)] == []
+
+
+@pytest.mark.parametrize("command", ["talk", "bench"])
+def test_the_guide_to_the_commands_lists_their_options(command: str) -> None:
+    text = (GUIDES / "command-line.md").read_text()
+    parser = importlib.import_module(f"ws_core._cli.{command}").parser()
+    options = [action.option_strings[-1] for action in parser._actions if action.option_strings]
+    short = {"--header": "-H"}
+    assert [option for option in options if f"`{short.get(option, option)}" not in text and option != "--help"] == []

@@ -83,6 +83,9 @@ LAYERS = {
         *{"_accepting", "_connect", "_ending", "_handshake", "_options", "_protocol", "_transport", "_upgrading"},
         *{"extension"},
     },
+    "__main__": {"_cli"},
+    "bench": {"_cli"},
+    "_cli": {"ws_core"},  # a user of it, like anybody else
     "testing": {"_upgrading", "_frame", "_listener", "_transport", "client", "extension", "server", "upgrade", "url"},
     "_retry": set(),
     "_reconnecting": {"_listener", "_options", "_retry", "_transport", "client", "url"},
