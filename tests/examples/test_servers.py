@@ -160,6 +160,33 @@ async def test_health_check(one_net: Net) -> None:
         assert await example_says_goodbye(example, guest, member) == []
 
 
+async def test_metrics(one_net: Net) -> None:
+    async def metrics() -> dict[str, float]:
+        head, _, body = (await http(port, "/metrics")).decode().partition("\r\n\r\n")
+        assert head.startswith("HTTP/1.1 200 ")
+        assert "Content-Type: text/plain; version=" in head
+        lines = [line for line in body.splitlines() if line and not line.startswith("#")]
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+    async with run_example("metrics.py", "--port", 0, "--ping", 0.05) as example:
+        port = await example.port()
+        assert (await metrics())["websocket_connections_total"] == 0
+        guest, broken = await guest_of(one_net, port), await guest_of(one_net, port)
+        guest.say("hello")
+        assert await guest.text() == "hello"
+        broken.transport.disconnect(graceful=False)
+        found = await metrics()
+        while found["websocket_connections_open"] != 1 or not found["websocket_round_trip_seconds"] > 0:
+            found = await metrics()
+        assert found["websocket_connections_total"] == 2
+        assert found['websocket_disconnects_total{reason="peer"}'] == 1
+        assert found['websocket_frames_total{direction="out"}'] >= 2  # the echo, and the PING that was answered
+        assert found['websocket_bytes_total{direction="in"}'] >= 11
+        assert found["websocket_backlog_bytes"] == 0
+        assert found["websocket_round_trip_seconds_most"] >= found["websocket_round_trip_seconds"]
+        assert await example_says_goodbye(example, guest) == []
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 async def test_graceful_shutdown(one_net: Net, sent: signal.Signals) -> None:
     async with run_example("graceful_shutdown.py", "--port", 0, "--patience", 0.1) as example:
