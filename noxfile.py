@@ -143,6 +143,13 @@ def netns(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """examples/dashboard in a headless Chromium, which apt-get installs; WIRELARK_SCREENSHOT=FILE keeps a picture."""
+    session.run("tools/apt_get.sh", "chromium", external=True)
+    run_tests(session, "tests/browser", WIRELARK_BROWSER="required")
+
+
+@nox.session
 def conformance(session: nox.Session) -> None:
     """Autobahn's cases, by kosoku; `-- --original`: by autobahntestsuite, on a Python 2.7, as root; `-- --full`."""
     install_family(session, "-c", "tests/requirements.txt", "uvloop", "-r", "tests/conformance/requirements.txt")

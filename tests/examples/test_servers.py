@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import signal
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 from example import Example, output_of, run_example
 
-from harness import Net, RawPeer, Recorder, certificate_authority, request_bytes, within
-from ws_core import WSCloseCode, WSFrame, WSInvalidStatusError, WSMsgType, WSTransport
+from harness import Net, RawPeer, Recorder, certificate_authority, request_bytes, until, within
+from ws_core import WSCloseCode, WSFrame, WSInvalidStatusError, WSMsgType, WSParsedURL, WSTransport
 
 
 class Guest(Recorder):
@@ -158,6 +161,44 @@ async def test_health_check(one_net: Net) -> None:
         member.say("hello")
         assert await member.text() == "hello"
         assert await example_says_goodbye(example, guest, member) == []
+
+
+async def test_a_slow_viewer_gets_the_newest_state(one_net: Net) -> None:
+    class Viewer(Guest):
+        """Keeps the numbers of the states that it has seen."""
+
+        def on_ws_connected(self, transport: WSTransport) -> None:
+            super().on_ws_connected(transport)
+            self.numbers: list[int] = []
+
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            if frame.msg_type == WSMsgType.TEXT:
+                self.numbers.append(json.loads(frame.get_payload_as_bytes())["number"])
+            else:
+                super().on_ws_frame(transport, frame)
+
+    def small(url: WSParsedURL) -> socket.socket:
+        made = socket.socket()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        return made
+
+    async with run_example("dashboard/serve_book.py", "--port", 0, "--rate", 1000) as example:
+        port = await example.port()
+        url = one_net.url(port, "/book")
+        assert b"<title>Order book</title>" in await http(port, "/")
+        _, fast = await one_net.connect(url, Viewer)
+        _, slow = await one_net.connect(url, Viewer, socket_factory=small)
+        slow.transport.underlying_transport.pause_reading()
+        before = len(slow.numbers)
+        await until(lambda: len(fast.numbers) > 600)
+        newest = fast.numbers[-1]
+        slow.transport.underlying_transport.resume_reading()
+        await until(lambda: slow.numbers and slow.numbers[-1] > newest)
+        assert slow.numbers == sorted(set(slow.numbers))
+        assert fast.numbers == list(range(fast.numbers[0], fast.numbers[-1] + 1))
+        # What it has missed: all but what the kernels held.
+        assert max(late - early for early, late in itertools.pairwise(slow.numbers[before:])) > 300
+        assert await example_says_goodbye(example, fast, slow) == []
 
 
 async def test_metrics(one_net: Net) -> None:
