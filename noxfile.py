@@ -150,6 +150,13 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session
+def scale_out(session: nox.Session) -> None:
+    """examples/scale_out with a real Redis and HAProxy, which apt-get installs; one of its workers is killed."""
+    session.run("tools/apt_get.sh", "redis-server", "haproxy", external=True)
+    run_tests(session, "tests/scale_out", WIRELARK_SCALE_OUT="required")
+
+
+@nox.session
 def conformance(session: nox.Session) -> None:
     """Autobahn's cases, by kosoku; `-- --original`: by autobahntestsuite, on a Python 2.7, as root; `-- --full`."""
     install_family(session, "-c", "tests/requirements.txt", "uvloop", "-r", "tests/conformance/requirements.txt")

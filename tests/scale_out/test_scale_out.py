@@ -1,0 +1,167 @@
+"""examples/scale_out with a real Redis and a real HAProxy: a worker is killed, and no viewer misses a message.
+
+`nox -s scale_out` installs the two; elsewhere left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from example import EXAMPLES, run_example
+
+from harness import Recorder, until, within
+from ws_core import WSFrame, WSHandshakeError, WSMsgType, WSTransport, ws_connect
+
+PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+PROGRAMS = ("redis-server", "haproxy")
+MISSING = [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
+VIEWERS = 12
+MESSAGES = 300
+
+pytestmark = pytest.mark.skipif(
+    bool(MISSING) and not os.environ.get("WIRELARK_SCALE_OUT"), reason=f"not installed: {', '.join(MISSING)}"
+)
+
+
+def watch_room() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("watch_room", EXAMPLES / "scale_out/watch_room.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def running(*command: object, port: int, **env: object) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A server that listens on `port` soon."""
+    process = await asyncio.create_subprocess_exec(
+        *map(str, command),
+        stdout=asyncio.subprocess.DEVNULL,
+        env={**os.environ, "PATH": PATH, **{name: str(value) for name, value in env.items()}},
+    )
+
+    def listens() -> bool:
+        assert process.returncode is None, f"{command[0]} has ended"
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        await until(listens)
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+class Speaker(Recorder):
+    """Says things, and knows what has been stored."""
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        super().on_ws_connected(transport)
+        self.stored: list[str] = []
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.TEXT and "stored" in (message := json.loads(frame.get_payload_as_bytes())):
+            self.stored.append(message["stored"])
+        elif frame.msg_type == WSMsgType.CLOSE:
+            transport.disconnect()
+
+
+async def test_a_worker_is_killed(tmp_path: Path) -> None:
+    store, room, front = free_port(), free_port(), free_port()
+    redis = ("redis-server", "--port", store, "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path)
+    configuration = EXAMPLES / "scale_out/haproxy.cfg"
+    module: Any = watch_room()
+    seen: list[list[tuple[str, str]]] = [[] for _ in range(VIEWERS)]
+    url = f"ws://127.0.0.1:{front}/"
+    watches = [module.Watch(url, lambda *message, mine=mine: mine.append(message)) for mine in seen]
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(running(*redis, port=store))
+        address = f"redis://127.0.0.1:{store}/0"
+        example = await stack.enter_async_context(
+            run_example("scale_out/serve_room.py", "--port", room, "--redis", address, "--workers", 3)
+        )
+        said = [await example.line() for _ in range(3)]
+        workers = [int(pid) for pid in re.findall(r"worker (\d+) listening", "\n".join(said))]
+        assert len(workers) == 3, said
+        await stack.enter_async_context(
+            running("haproxy", "-db", "-f", configuration, port=front, FRONT=front, ROOM=room)
+        )
+        tasks = [asyncio.create_task(watch.run()) for watch in watches]
+        try:
+            await until(lambda: all(watch.transport for watch in watches))
+            stored = await speak(url, 0)
+            os.kill(workers[0], signal.SIGKILL)
+            stored += await speak(url, MESSAGES)
+            # All that was answered, once and in order, also for the viewers of the worker that is gone.
+            await until(lambda: all(len(mine) >= len(stored) for mine in seen))
+            for mine in seen:
+                assert [number for number, _ in mine] == stored
+                assert [text for _, text in mine] == [f"message {number}" for number in range(2 * MESSAGES)]
+            # Another worker has taken its place, and one who comes now gets all of it.
+            assert "listening" in await example.line()
+            late: list[tuple[str, str]] = []
+            tasks.append(asyncio.create_task(module.Watch(url, lambda *message: late.append(message)).run()))
+            await until(lambda: len(late) == len(stored))
+            assert late == seen[0]
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        await example.interrupt(log="ended: -9")
+
+
+async def speak(url: str, first: int) -> list[str]:
+    """Say some messages; if the connection breaks meanwhile, those that were not answered again. Returns the ids."""
+    stored: list[str] = []
+    for attempt in itertools.count():
+        assert attempt < 50
+        try:
+            transport, speaker = await within(ws_connect(Speaker, f"{url}?after={stored[-1] if stored else '0-0'}"))
+        except (OSError, WSHandshakeError):
+            continue
+        assert isinstance(speaker, Speaker)
+        for number in range(first + len(stored), first + MESSAGES):
+            transport.send(WSMsgType.TEXT, f"message {number}")
+        await until(lambda: len(speaker.stored) + len(stored) == MESSAGES or transport.is_disconnected)  # noqa: B023
+        stored += speaker.stored
+        await transport.close()
+        if len(stored) == MESSAGES:
+            return stored
+    raise AssertionError
+
+
+async def test_a_wrong_place_is_refused(tmp_path: Path) -> None:
+    store, room = free_port(), free_port()
+    async with (
+        running("redis-server", "--port", store, "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path, port=store),
+        run_example(
+            *("scale_out/serve_room.py", "--port", room, "--redis", f"redis://127.0.0.1:{store}/0", "--workers", 1)
+        ) as example,
+    ):
+        await example.line()
+        with pytest.raises(Exception, match="400"):
+            await ws_connect(Recorder, f"ws://127.0.0.1:{room}/?after=yesterday")
+        await example.interrupt()
