@@ -11,6 +11,7 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import sys
 import termios
@@ -19,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from harness import Echo, Net, Recorder, certificate_authority, within
+from harness import Echo, Net, Recorder, certificate_authority, until, within
 from ws_core import WSCloseCode, WSFrame, WSMsgType, WSTransport
 from ws_core._cli.histogram import Histogram
 from ws_core._cli.screen import harmless
@@ -183,6 +184,38 @@ async def test_round_trips_are_shown(one_net: Net) -> None:
     assert len(re.findall(r"round trip \d+\.\d+ ms", err)) == 1
 
 
+async def test_ctrl_c_in_a_pipe(one_net: Net) -> None:
+    """The connection is closed properly all the same."""
+    codes: list[Any] = []
+
+    class Server(Echo):
+        def on_ws_disconnected(self, transport: WSTransport) -> None:
+            codes.append(transport.close_handshake.recv.code)
+
+    server = await one_net.serve(lambda request: Server())
+    process = await asyncio.create_subprocess_exec(
+        *[
+            sys.executable,
+            "-c",
+            "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+            "from ws_core._cli.talk import main; sys.exit(main())",
+            one_net.url(server),
+        ],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"hello\n")
+    assert await within(process.stdout.readline()) == b"hello\n"
+    process.send_signal(signal.SIGINT)
+    assert await within(process.wait()) == 130
+    assert b"Traceback" not in (await process.communicate())[1]
+    await until(lambda: codes)
+    assert codes == [WSCloseCode.OK]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -312,8 +345,7 @@ async def test_a_person_talks(one_net: Net, without: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
 async def test_a_person_leaves(one_net: Net, key: str) -> None:
-    made: list[Recorder] = []
-    server = await one_net.serve(lambda request: made.append(Echo()) or made[-1])
+    server = await one_net.serve(lambda request: Echo())
     async with at_a_terminal(one_net.url(server)) as person:
         await person.sees(">")
         person.types(key)
