@@ -22,6 +22,7 @@ TEST_REQUIREMENTS = ("-r", "tests/requirements.txt", "-r", "packages/ws-proxy/te
 NEEDED_WITHOUT_GIL = ("-c", "tests/requirements.txt", "pytest", "uvloop")
 PURE_SOURCES = ("noxfile.py", "conftest.py", "packages", "tests", "benchmarks", "examples", "tools")
 DEBIAN_PROXIES = ("tinyproxy-bin", "squid", "privoxy", "dante-server", "microsocks", "stunnel4", "haproxy")
+IMPORTED_BY_EXAMPLES = ("prometheus_client", "prompt_toolkit", "redis", "rich")
 LEFT_BEHIND = {"build", "__pycache__", ".mypy_cache"}
 FREE_THREADED = Path(os.environ.get("FREE_THREADED_PYTHON", "~/.cache/wirelark/free-threaded")).expanduser()
 
@@ -192,7 +193,7 @@ def types(session: nox.Session) -> None:
     """What type checkers say of packages, examples and stubs; `-- -k mypy` or any pytest argument narrows it."""
     # async-timeout is Python 3.10's, whose types are looked at, whatever this Python is.
     checkers = ("-r", "packages/ws-types/tests/requirements.txt", "async-timeout")
-    needs = ("-c", "tests/requirements.txt", "pytest", "trustme", "typing-extensions", "uvloop")
+    needs = ("-c", "tests/requirements.txt", "pytest", "trustme", "typing-extensions", "uvloop", *IMPORTED_BY_EXAMPLES)
     install_family(session, *needs, *checkers)
     folder = "packages/ws-types/tests/static"
     session.run("python", "-m", "pytest", "-q", "-o", "python_files=check_*.py", folder, *session.posargs)

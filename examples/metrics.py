@@ -14,7 +14,7 @@ import argparse
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from echo_server import Echo
@@ -54,6 +54,7 @@ class Connections(TransportHook, Collector):
 
     def on_close(self, transport: WSTransport) -> None:
         self._open.discard(transport)
+        assert transport.disconnect_reason is not None  # it has ended
         self._ended[transport.disconnect_reason.kind.value] += 1
         self._past = _sum(self._past, transport.stats)
 
@@ -114,7 +115,7 @@ class Site:
         self._registry = CollectorRegistry()
         self._registry.register(self.connections)
 
-    def extensions(self) -> Iterable[Extension]:
+    def extensions(self) -> list[Extension]:
         return [Metrics(self.connections)]
 
     def answer(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener | None:

@@ -85,7 +85,7 @@ LAYERS = {
     },
     "__main__": {"_cli"},
     "bench": {"_cli"},
-    "_cli": {"ws_core"},  # a user of it, like anybody else
+    "_cli": {"ws_core", "_listener"},  # a user of it, like anybody else
     "testing": {"_upgrading", "_frame", "_listener", "_transport", "client", "extension", "server", "upgrade", "url"},
     "_retry": set(),
     "_reconnecting": {"_listener", "_options", "_retry", "_transport", "client", "url"},

@@ -18,6 +18,7 @@ import asyncio
 import json
 import os
 import sys
+from typing import Any
 from urllib.parse import parse_qs
 
 import redis.asyncio
@@ -58,7 +59,7 @@ class Room:
     """What this process knows of the room: who has seen everything until `last`."""
 
     def __init__(self, store: redis.asyncio.Redis) -> None:
-        self._store = store
+        self._store: Any = store  # its types do not know that decode_responses=True leaves no bytes
         self.last = NOTHING
         self.viewers: set[WSTransport] = set()
 

@@ -11,9 +11,10 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from ws_core import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from ws_core import WSCloseCode, WSFrame, WSMsgType, WSTransport, ws_connect
 from ws_core._cli.arguments import add_connection, connect_arguments, count, positive, run
 from ws_core._cli.histogram import Histogram
+from ws_core._listener import WSListener  # with which core passes mypy by itself
 
 DESCRIPTION = """
 Send messages to an echo server and time the answers. With one message in flight, which is the default, that is the

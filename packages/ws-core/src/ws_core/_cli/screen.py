@@ -21,11 +21,11 @@ class Pipe:
         self._binary = binary
         self._pretty = pretty
 
-    def text(self, text: str) -> None:
+    def show_text(self, text: str) -> None:
         value = parsed(text) if self._pretty else None
         self._write((text if value is None else json.dumps(value, indent=2, ensure_ascii=False)).encode() + b"\n")
 
-    def bytes(self, data: bytes) -> None:
+    def show_bytes(self, data: bytes) -> None:
         self._write(data if self._binary else data.hex(" ").encode() + b"\n")
 
     def note(self, text: str) -> None:
@@ -43,7 +43,7 @@ class Terminal:
         self._pretty = pretty
         self._console = _console()
 
-    def text(self, text: str) -> None:
+    def show_text(self, text: str) -> None:
         value = parsed(text) if self._pretty else None
         if value is None:
             self._line("< ", harmless(text), "green")
@@ -55,7 +55,7 @@ class Terminal:
             # Escaped, so that nothing in it is a control character.
             self._console.print(JSON.from_data(value, ensure_ascii=True))
 
-    def bytes(self, data: bytes) -> None:
+    def show_bytes(self, data: bytes) -> None:
         more = f" ... and {len(data) - HEX_MOST} more" if len(data) > HEX_MOST else ""
         self._line("< ", f"{len(data)} bytes: {data[:HEX_MOST].hex(' ')}{more}", "cyan")
 

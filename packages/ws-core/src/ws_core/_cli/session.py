@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ws_core import WSCloseCode, WSDisconnectKind, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport
+from ws_core import WSCloseCode, WSDisconnectKind, WSFrame, WSMsgType, WSProtocolError, WSTransport
 from ws_core._cli.arguments import BROKEN, OK
+from ws_core._listener import WSListener  # with which core passes mypy by itself
 
 #: A CLOSE with one of these is how connections are meant to end.
 GOOD_CODES = (WSCloseCode.OK, WSCloseCode.GOING_AWAY, WSCloseCode.NO_INFO)
@@ -41,9 +42,9 @@ class Session(WSListener):
             data = b"".join(self._parts)
             self._parts.clear()
             if self._is_text:
-                self._screen.text(data.decode())
+                self._screen.show_text(data.decode())
             else:
-                self._screen.bytes(data)
+                self._screen.show_bytes(data)
 
     def ping(self, transport: WSTransport, payload: bytes) -> None:
         """The answer shows how long it took."""
@@ -63,7 +64,8 @@ def ended(transport: WSTransport, screen: Any) -> int:
     if received is not None:
         text = f"closed: {received.code:d}" if received.code else "closed: without a code"
         screen.note(f"{text} {received.reason or ''}".rstrip())
-        if received.code in GOOD_CODES and reason.kind in (WSDisconnectKind.LOCAL, WSDisconnectKind.PEER):
+        kind = None if reason is None else reason.kind
+        if received.code in GOOD_CODES and kind in (WSDisconnectKind.LOCAL, WSDisconnectKind.PEER):
             return OK
     else:
         screen.note(f"ended: {reason}")
