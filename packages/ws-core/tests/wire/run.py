@@ -3,8 +3,8 @@
     python run.py [--cc cc] [--sanitize] [--build-dir DIR] [--runner PROGRAM] [name ...]
 
 Owns: how a test program is built (warnings are errors) and what counts as success. Must not know what any test does.
-Every _wire/*.c is compiled into one archive, every test_*.c here is linked with it and run; every fuzz/fuzz_*.c is, too,
-with fuzz/replay.c as its main(), and gets fuzz/corpus (fuzz/fuzz.py makes that, and needs clang). A name chooses tests
+Every _wire/*.c is compiled into one archive, every test_*.c here is linked with it and run; so is every fuzz/fuzz_*.c,
+with fuzz/replay.c as its main() and fuzz/corpus as its input (which fuzz/fuzz.py makes, by clang). A name chooses tests
 ("mask": test_mask and fuzz_mask; "test_mask"; "fuzz_mask.c"). --runner runs the programs under an emulator, for another
 architecture: --cc "aarch64-linux-gnu-gcc -static" --runner qemu-aarch64-static. Exit code 0 only if at least one test
 ran and everything compiled and passed. Objects go to a temporary directory unless --build-dir names one.

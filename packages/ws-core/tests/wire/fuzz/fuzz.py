@@ -1,4 +1,4 @@
-"""Fuzz _wire by libFuzzer, under AddressSanitizer and UBSan. Needs clang with its runtime; else the standard library only.
+"""Fuzz _wire by libFuzzer, under AddressSanitizer and UBSan. Needs clang with its runtime.
 
     python fuzz.py [--seconds 60] [--keep] [--cc clang] [--build-dir DIR] [target ...]
 
