@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,9 @@ SAYS = ("stat::number_of_executed_units", "cov:")
 
 
 def run(target: str, options: list[str]) -> None:
-    atheris.Setup([sys.argv[0], *options], TARGETS[target])
+    # As the shell shall start this again: so does libFuzzer, to merge.
+    again = shlex.join([sys.executable, __file__, "--run", target])
+    atheris.Setup([again, *options], TARGETS[target])
     atheris.Fuzz()
 
 
