@@ -45,7 +45,7 @@ def mutated(draw: st.DrawFn, target: str) -> bytes:
 
 @every_target
 @settings(
-    max_examples=200 * TIMES,
+    max_examples=100 * TIMES,
     deadline=None,
     derandomize=TIMES == 1,
     database=None,
