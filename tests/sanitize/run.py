@@ -1,6 +1,6 @@
 """Run pytest so that errors in the handling of memory show: `python run.py memory|collector [pytest arguments]`.
 
-Owns: the environment of each way. Without arguments all tests run: none has had to be left out.
+Owns: the environment of each way. Without arguments all tests run.
 
 memory     core was built under AddressSanitizer and UBSan (`nox -s sanitize` does), Python's objects come from malloc,
            and so each has its borders. Not LeakSanitizer: an interpreter that ends keeps what it made. It watches over
