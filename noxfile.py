@@ -24,25 +24,28 @@ PURE_SOURCES = ("noxfile.py", "conftest.py", "packages", "tests", "benchmarks", 
 DEBIAN_PROXIES = ("tinyproxy-bin", "squid", "privoxy", "dante-server", "microsocks", "stunnel4", "haproxy")
 IMPORTED_BY_EXAMPLES = ("prometheus_client", "prompt_toolkit", "redis", "rich")
 LEFT_BEHIND = {"build", "__pycache__", ".mypy_cache"}
+CLANG = ("clang-19", "libclang-rt-19-dev")
+SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g"
 FREE_THREADED = Path(os.environ.get("FREE_THREADED_PYTHON", "~/.cache/wirelark/free-threaded")).expanduser()
 
 
-def build_wheels(session: nox.Session, *packages: str, python: str = "python") -> list[str]:
+def build_wheels(session: nox.Session, *packages: str, python: str = "python", flags: str = "") -> list[str]:
     """Wheels for the session's Python, or another one. What has not changed since it was built is not built again."""
+    env = {"CFLAGS": flags, "LDFLAGS": flags} if flags else {}
     tag = "import sysconfig; print(sysconfig.get_config_var('SOABI'))"
     abi = str(session.run(python, "-c", tag, silent=True, log=False, external=python != "python")).strip()
     found: list[str] = []
     for package in packages or PACKAGES:
         sources = [path for path in sorted(Path("packages", package).rglob("*")) if is_source(path)]
-        digest = hashlib.sha256(b"".join(f"{path}\0".encode() + path.read_bytes() for path in sources)).hexdigest()
-        wheels = Path(".nox", "wheels", f"{package}-{digest[:16]}-{abi}")
+        digest = hashlib.sha256(flags.encode() + b"".join(f"{path}\0".encode() + path.read_bytes() for path in sources))
+        wheels = Path(".nox", "wheels", f"{package}-{digest.hexdigest()[:16]}-{abi}")
         if not any(wheels.glob("*.whl")):
             # From a copy: what an earlier build has left in the tree would be packed, too.
             copy = Path(session.create_tmp(), "source", package)
             shutil.rmtree(copy, ignore_errors=True)
             shutil.copytree(Path("packages", package), copy, ignore=shutil.ignore_patterns(*LEFT_BEHIND, "*.so"))
             command = ("-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), str(copy))
-            session.run(python, *command, external=python != "python")
+            session.run(python, *command, external=python != "python", env=env)
         found += map(str, wheels.glob("*.whl"))
     return sorted(found)
 
@@ -166,8 +169,23 @@ def conformance(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Random operations at both ends against a model: WIRELARK_FUZZ=n, by default 50, times the gate's examples."""
-    run_tests(session, "tests/fuzz", WIRELARK_FUZZ=os.environ.get("WIRELARK_FUZZ", "50"))
+    """C by libFuzzer, Python by atheris: `-- --seconds 60` for each target, `--keep`; then the gate's, 50 times."""
+    if not any(map(shutil.which, ("clang-19", "clang"))):
+        session.run("tools/apt_get.sh", *CLANG, external=True)
+    session.run("python", "packages/ws-core/tests/wire/fuzz/fuzz.py", *session.posargs)
+    install_family(session, *TEST_REQUIREMENTS, "-r", "tests/fuzz/requirements.txt")
+    session.run("python", "tests/fuzz/by_atheris.py", *session.posargs)
+    env = {"WIRELARK_FUZZ": os.environ.get("WIRELARK_FUZZ", "50"), "PYTHONMALLOC": "debug"}
+    session.run("python", "-m", "pytest", "-q", "tests/fuzz", env=env)
+
+
+@nox.session
+def sanitize(session: nox.Session) -> None:
+    """The tests with the collector always on, then on a core built under AddressSanitizer and UBSan; `-- PATH`."""
+    install_family(session, *TEST_REQUIREMENTS)
+    session.run("python", "tests/sanitize/run.py", "collector", *session.posargs)
+    session.install("-q", "--force-reinstall", "--no-deps", *build_wheels(session, "ws-core", flags=SANITIZERS))
+    session.run("python", "tests/sanitize/run.py", "memory", *session.posargs)
 
 
 @nox.session

@@ -276,7 +276,10 @@ def test_parse_extensions_of_nonsense(value: str) -> None:
 def test_format_extension() -> None:
     assert format_extension("a") == "a"
     assert format_extension("a", {"b": None, "c": 15, "d": "e"}) == "a; b; c=15; d=e"
-    for name, parameters in (("", {}), ("a b", {}), ("a", {"b": "c\r\nd"}), ("a", {"b;c": None})):
+    wrong = [("", {}), ("a b", {}), ("a", {"b": "c\r\nd"}), ("a", {"b;c": None})]
+    # Of which the pieces are tokens.
+    wrong += [("a; b", {}), ("a=b", {}), ("a", {"b": "c; d"}), ("a", {"b=c": None}), ("a", {"b; c": "d"})]
+    for name, parameters in wrong:
         with pytest.raises(ValueError, match="not a token"):
             format_extension(name, parameters)
 

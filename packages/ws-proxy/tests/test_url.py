@@ -64,6 +64,12 @@ WRONG = [
     "socks4://%C3%A9:s3cret@h:1",
     "socks4://a%00b:s3cret@h:1",
     "socks5://u:" + 256 * "s3" + "@h:1",
+    "http://u:s3\udcff@h:1",
+    "http://\udcff:s3cret@h:1",
+    'http://u:s3cret@a"b:1',
+    "http://u:s3cret@a%20b:1",
+    "http://u:s3cret@a|b:1",
+    "http://u:s3cret@b\u00fc\uff3d:1",
 ]
 
 

@@ -61,9 +61,11 @@ def parse_extensions(headers: CIMultiDict[str]) -> list[tuple[str, dict[str, str
 def format_extension(name: str, parameters: Mapping[str, str | int | None] | None = None) -> str:
     """One offer, as it stands in the header. ValueError for what is not a token (RFC 6455 section 9.1)."""
     parts = [name]
+    tokens = [name]
     for key, value in (parameters or {}).items():
         parts.append(key if value is None else f"{key}={value}")
-    for token in re.split(r"=|; ", "; ".join(parts)):
+        tokens += [key] if value is None else [key, str(value)]
+    for token in tokens:
         if not re.fullmatch(_TOKEN, token):
             raise ValueError(f"{token!r} cannot stand in a {_HEADER} header: it is not a token")
     return "; ".join(parts)

@@ -17,6 +17,8 @@ _DEFAULT_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 _SAFE = "/?:@!$&'()*+,;=%-._~"
 # Control characters and spaces: where a request could be split in two. Lone surrogates: they have no UTF-8.
 _FORBIDDEN = r"[\x00-\x20\x7f\ud800-\udfff]"
+# RFC 3986 reg-name, but percent-encoded bytes: no name system knows those.
+_HOST = r"[0-9a-z\-._~!$&'()*+,;=]+"
 _SCHEME = r"(?:[A-Za-z][A-Za-z0-9+.\-]*:(?=/))?/*"
 
 
@@ -100,6 +102,8 @@ def parse_url(url: str, schemes: tuple[str, ...] = ("ws", "wss")) -> WSParsedURL
             host = host.encode("idna").decode()
         except UnicodeError as exc:
             raise invalid(f"the host name cannot be encoded: {exc}") from None
+        if not re.fullmatch(_HOST, host):
+            raise invalid("the host name has a character that none can have")
     else:
         # Until Python 3.11 urlsplit takes anything between brackets.
         import ipaddress
@@ -108,8 +112,13 @@ def parse_url(url: str, schemes: tuple[str, ...] = ("ws", "wss")) -> WSParsedURL
             ipaddress.IPv6Address(host)
         except ValueError:
             raise invalid("the host is not a valid IPv6 address") from None
+        # The name of a zone may be anything, but it goes into the Host header.
+        if not re.fullmatch(r"[^%]+(%[0-9A-Za-z\-._~%]+)?", host):
+            raise invalid("the zone of the IPv6 address has a character that none can have")
     if port == 0:
         raise invalid("port 0 cannot be connected to")
+    if ":" in urllib.parse.unquote(parts.username or ""):
+        raise invalid("a user name must not contain a colon (RFC 7617 2)")
     default_port = _DEFAULT_PORTS.get(parts.scheme)
     if port is None:
         if default_port is None:

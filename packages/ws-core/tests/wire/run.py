@@ -1,12 +1,13 @@
-"""Compile and run the C tests of ws_core/_wire. Standard library only.
+"""Compile and run the C tests of ws_core/_wire, and its fuzz targets on their corpus. Standard library only.
 
     python run.py [--cc cc] [--sanitize] [--build-dir DIR] [--runner PROGRAM] [name ...]
 
 Owns: how a test program is built (warnings are errors) and what counts as success. Must not know what any test does.
-Every _wire/*.c is compiled into one archive, every test_*.c here is linked with it and run. A name chooses tests
-("mask", "test_mask", "test_mask.c"). --runner runs the programs under an emulator, for another architecture:
---cc "aarch64-linux-gnu-gcc -static" --runner qemu-aarch64-static. Exit code 0 only if at least one test ran and
-everything compiled and passed. Objects go to a temporary directory unless --build-dir names one.
+Every _wire/*.c is compiled into one archive, every test_*.c here is linked with it and run; so is every fuzz/fuzz_*.c,
+with fuzz/replay.c as its main() and fuzz/corpus as its input (which fuzz/fuzz.py makes, by clang). A name chooses tests
+("mask": test_mask and fuzz_mask; "test_mask"; "fuzz_mask.c"). --runner runs the programs under an emulator, for another
+architecture: --cc "aarch64-linux-gnu-gcc -static" --runner qemu-aarch64-static. Exit code 0 only if at least one test
+ran and everything compiled and passed. Objects go to a temporary directory unless --build-dir names one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 WIRE = HERE.parents[1] / "src" / "ws_core" / "_wire"
+FUZZ = HERE / "fuzz"
+REPLAY = FUZZ / "replay.c"
 
 FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-pthread"]
 FLAGS += ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror"]
@@ -44,7 +47,7 @@ def build(cc: list[str], flags: list[str], tests: list[Path], to: Path) -> tuple
     fails the run but does not hide the results of the others.
     """
     wire = sorted(WIRE.glob("*.c"))
-    objects = {source: to / f"{source.parent.name}-{source.stem}.o" for source in [*wire, *tests]}
+    objects = {source: to / f"{source.parent.name}-{source.stem}.o" for source in [*wire, REPLAY, *tests]}
 
     def compile_one(source: Path) -> bool:
         return run([*cc, *flags, f"-I{WIRE}", f"-I{HERE}", "-c", str(source), "-o", str(objects[source])])
@@ -56,7 +59,8 @@ def build(cc: list[str], flags: list[str], tests: list[Path], to: Path) -> tuple
         ok = run([os.environ.get("AR", "ar"), "rcs", str(archive), *(str(objects[s]) for s in wire if compiled[s])])
 
         def link_one(test: Path) -> bool:
-            return run([*cc, *flags, str(objects[test]), str(archive), "-o", str(to / test.stem)])
+            parts = [objects[test], *([objects[REPLAY]] if test.parent == FUZZ else []), archive]
+            return run([*cc, *flags, *map(str, parts), "-o", str(to / test.stem)])
 
         linkable = [test for test in tests if compiled[test]]
         linked = dict(zip(linkable, pool.map(link_one, linkable), strict=True))
@@ -64,11 +68,17 @@ def build(cc: list[str], flags: list[str], tests: list[Path], to: Path) -> tuple
     return programs, ok and all(compiled.values()) and len(programs) == len(tests)
 
 
+def corpus(test: Path) -> list[Path]:
+    """The inputs of a fuzz target: what fuzz.py kept, and what was written by hand."""
+    return sorted(FUZZ.glob(f"corpus/{test.stem.removeprefix('fuzz_')}*.hex")) if test.parent == FUZZ else []
+
+
 def run_tests(programs: dict[Path, Path], runner: list[str]) -> bool:
     passed = True
     for test, program in programs.items():
+        command = [*runner, str(program), *map(str, corpus(test))]
         try:
-            code = subprocess.run([*runner, str(program)], check=False, timeout=TIMEOUT_S).returncode
+            code = subprocess.run(command, check=False, timeout=TIMEOUT_S).returncode
         except subprocess.TimeoutExpired:
             print(f"{test.stem}: no end after {TIMEOUT_S} s", flush=True)
             code = -1
@@ -76,6 +86,10 @@ def run_tests(programs: dict[Path, Path], runner: list[str]) -> bool:
             print(f"{test.stem}: exit code {code}", flush=True)
             passed = False
     return passed
+
+
+def names_of(test: Path) -> set[str]:
+    return {test.stem, test.stem.partition("_")[2]}
 
 
 def main() -> int:
@@ -87,9 +101,10 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="only these tests")
     args = parser.parse_args()
 
-    wanted = {"test_" + Path(name).stem.removeprefix("test_") for name in args.names}
-    tests = [test for test in sorted(HERE.glob("test_*.c")) if not wanted or test.stem in wanted]
-    missing = wanted - {test.stem for test in tests}
+    wanted = {Path(name).stem for name in args.names}
+    tests = [*sorted(HERE.glob("test_*.c")), *sorted(FUZZ.glob("fuzz_*.c"))]
+    tests = [test for test in tests if not wanted or wanted & names_of(test)]
+    missing = wanted - {name for test in tests for name in names_of(test)}
     if missing or not tests:
         print(f"no such test: {', '.join(sorted(missing)) or 'test_*.c'}", flush=True)
         return 1

@@ -19,6 +19,10 @@ DEFAULT_PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "soc
 _USER_LIMIT = 255  # bytes; RFC 1929 section 2
 # host, or [IPv6 address], and perhaps a port
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@\s]+))(?::([0-9]*))?")
+# Lone surrogates stand for bytes that are no UTF-8, of an environment variable.
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
+# RFC 3986 reg-name, but percent-encoded bytes; or an IPv6 address.
+_HOST = re.compile(r"[0-9a-z\-._~!$&'()*+,;=:]+")
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,10 @@ def parse_proxy_url(url: str) -> ProxyURL:
     """Take `url` apart. TypeError if it is no str; ValueError says what is wrong with it, without quoting it."""
     if not isinstance(url, str):
         raise TypeError(f"proxy must be a URL, or a list of URLs, not {type(url).__name__}")
-    if any(character <= " " or character == "\x7f" for character in url):
-        raise ValueError("the proxy URL contains a space or a control character: percent-encode it")
+    if _FORBIDDEN.search(url):
+        raise ValueError(
+            "the proxy URL contains a space, a control character or half a surrogate pair: percent-encode it"
+        )
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
     if not separator or scheme not in DEFAULT_PORTS:
@@ -94,11 +100,15 @@ def parse_proxy_url(url: str) -> ProxyURL:
 
 def _host(host: str, scheme: str) -> str:
     if host.isascii():
-        return host.lower()
-    try:
-        return host.encode("idna").decode()
-    except UnicodeError:
-        raise ValueError(f"the host name of the {scheme}:// proxy URL cannot be encoded") from None
+        host = host.lower()
+    else:
+        try:
+            host = host.encode("idna").decode()
+        except UnicodeError:
+            raise ValueError(f"the host name of the {scheme}:// proxy URL cannot be encoded") from None
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"the host name of the {scheme}:// proxy URL has a character that none can have")
+    return host
 
 
 def _decode(text: str) -> str:
