@@ -6,6 +6,7 @@ Cuts at any byte, also before it is open: test_bad_wires.py.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
@@ -173,3 +174,25 @@ async def end_one_half(stage: Stage) -> None:
         reason = transport.disconnect_reason
         assert reason is not None
         assert reason.kind is WSDisconnectKind.PEER
+
+
+async def test_pings_of_a_peer_that_does_not_read(net: Net) -> None:
+    """Their PONGs wait like everything else that is sent: max_write_backlog bounds them."""
+    listener, peer = await net.server_and_peer(max_write_backlog=1024 * 1024)
+    transport: Any = peer.writer.transport
+    transport.pause_reading()
+    pings = client_frame(9, bytes(125)) * 1000
+
+    async def flood() -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await peer.send(pings)
+                await asyncio.sleep(0)  # uvloop: drain() of its own TLS does not wait for what waits below
+
+    flooding = asyncio.ensure_future(flood())
+    await listener.event("disconnected")
+    transport.abort()
+    await within(flooding)
+    reason = listener.transport.disconnect_reason
+    assert reason.kind is WSDisconnectKind.LOCAL
+    assert "max_write_backlog" in reason.message
