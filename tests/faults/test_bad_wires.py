@@ -92,6 +92,8 @@ async def test_a_cut_at_any_byte(net: Net, how: str) -> None:
         for way, size in sizes.items():
             for step in range(STEPS + 1):
                 await cut_at(ends, how, **{way: size * step // STEPS})
+        # The server is as it was; and it has met by now whoever was cut while he waited to be accepted.
+        await talk_undisturbed(ends)
 
 
 def forgive_aiofastnet() -> None:
@@ -146,28 +148,28 @@ def check(talker: Talker, how: str) -> None:
 
 async def test_one_byte_at_a_time(net: Net) -> None:
     """TLS, the upgrade, frames and the closing handshake."""
-    await talk_undisturbed(net, piece=1)
+    ends = await Ends(net).set_up()
+    async with nothing_left():
+        await talk_undisturbed(ends, piece=1)
 
 
 async def test_every_segment_is_late(net: Net) -> None:
-    await talk_undisturbed(net, piece=1000, delay=0.002)
-
-
-async def talk_undisturbed(net: Net, *, piece: int, delay: float = 0.0) -> None:
     ends = await Ends(net).set_up()
     async with nothing_left():
-        async with faulty_wire(ends.port) as wire:
-            for way in (wire.up, wire.down):
-                way.piece, way.delay = piece, delay
-            await hear_all(ends, wire)
-        ends.forget()
+        await talk_undisturbed(ends, piece=1000, delay=0.002)
 
 
-async def hear_all(ends: Ends, wire: FaultyWire) -> None:
-    for each in [await ends.talk(wire), *ends.accepted]:
-        await each.event("disconnected")
-        check(each, "never")
-        assert each.heard == MESSAGES
+async def talk_undisturbed(ends: Ends, **how: float) -> None:
+    ends.forget()
+    async with faulty_wire(ends.port) as wire:
+        for name, value in how.items():
+            setattr(wire.up, name, value)
+            setattr(wire.down, name, value)
+        for each in [await ends.talk(wire), *ends.accepted]:
+            await each.event("disconnected")
+            check(each, "never")
+            assert each.heard == MESSAGES
+    ends.forget()
 
 
 # ------------------------------------------------------------------ it stands still
