@@ -6,6 +6,7 @@ import asyncio
 import random
 import ssl
 import struct
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -72,7 +73,7 @@ class Crowd:
         self.surprises: Counter[str] = Counter()
         #: Seconds from send() to the echo; whoever looks at them empties the list.
         self.latencies: list[float] = []
-        self.time = asyncio.get_running_loop().time
+        self.time = time.perf_counter  # a loop's own clock may tick in milliseconds
         self._random = random.Random(seed)
         self._changes: set[asyncio.Task[None]] = set()
 
@@ -94,6 +95,20 @@ class Crowd:
             local_addr=(self._random.choice(SOURCES), 0),
         )
         return member
+
+    async def warm_up(self) -> None:
+        """A message of each size on each connection: what layers below make at the first one, and keep, is there."""
+        for member in self.members:
+            for size in SIZES:
+                member.send(size)
+            while self._under_way() > CONNECTING * len(SIZES):
+                await asyncio.sleep(0)
+        while self._under_way():
+            await asyncio.sleep(TICK_S)
+        self.latencies.clear()
+
+    def _under_way(self) -> int:
+        return self.done["sent"] - self.done["answered"] - self.done["unanswered"]
 
     async def live(self, seconds: float, rate: float, churn: float, look: Callable[[], None], looks: int) -> None:
         """`rate`: messages a second of all together; `churn`: leave and come anew, a second. `look` is called `looks`

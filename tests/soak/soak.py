@@ -136,7 +136,9 @@ async def load(arguments: argparse.Namespace) -> dict[str, Any]:
         before = descriptors(server.pid), descriptors(os.getpid())
         start = loop.time()
         await crowd.come(arguments.connections)
-        print(f"{arguments.connections:,} connections are open after {loop.time() - start:.0f} s\n{HEAD}", flush=True)
+        print(f"{arguments.connections:,} connections are open after {loop.time() - start:.0f} s", flush=True)
+        await crowd.warm_up()
+        print(HEAD, flush=True)
 
         def note() -> None:
             windows.append(look(crowd, server.pid))
