@@ -136,10 +136,10 @@ async def test_half_frames_leave_no_memory(tls: bool) -> None:
     """Which the collector would not know of."""
     stage = await Stage(Net(tls=tls, fast=None), "server").set_up()
     half = Phase("in a payload", lambda frame: frame(2, bytes(2 * HALF_BYTES))[:HALF_BYTES])
-    for _ in range(10):
+    for _ in range(5):
         await cut_an_open_connection(stage, half, "fin")
     before = resident_bytes()
-    for _ in range(50):
+    for _ in range(30):
         await cut_an_open_connection(stage, half, "fin")
     assert resident_bytes() - before < 10 * HALF_BYTES
 
