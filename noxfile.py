@@ -189,6 +189,13 @@ def sanitize(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """10,000 connections with churn, then every byte compared: `-- load`, `-- integrity`, `-- --minutes 2`."""
+    install_family(session, "-c", "tests/requirements.txt", "trustme", "uvloop")
+    session.run("python", "tests/soak/soak.py", *session.posargs, env={"PYTHONPATH": "tests/lib"})
+
+
+@nox.session
 def wire(session: nox.Session) -> None:
     """The C tests of _wire, plain and under AddressSanitizer and UBSan."""
     session.run("python", "packages/ws-core/tests/wire/run.py", *session.posargs)

@@ -13,7 +13,14 @@ import pytest
 import ws_core
 from harness import within
 
-GUIDES = Path(__file__).parent.parent / "docs/guides"
+ROOT = Path(__file__).parent.parent
+GUIDES = ROOT / "docs/guides"
+WRITTEN = sorted(
+    path
+    for folder in (".", "docs/*", "examples", "benchmarks", "packages/*", "tests/*")
+    for path in ROOT.glob(f"{folder}/*.md")
+    if path.is_file()
+)
 PAGES = ["testing.md", "keepalive.md"]
 
 
@@ -62,3 +69,42 @@ def test_the_guide_to_the_commands_lists_their_options(command: str) -> None:
     options = [action.option_strings[-1] for action in parser._actions if action.option_strings]
     short = {"--header": "-H"}
     assert [option for option in options if f"`{short.get(option, option)}" not in text and option != "--help"] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link may name behind #: GitHub makes it of the headings."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.S | re.M), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if not link.startswith(("http://", "https://", "mailto:")):
+            name, _, anchor = link.partition("#")
+            target = (page.parent / name).resolve() if name else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+def test_every_promise_has_its_tests() -> None:
+    text = (ROOT / "docs/explanation/reliability.md").read_text()
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", text)
+    assert len(named) > 20
+    for file, name in named:
+        path = ROOT / (file if "/" in file else f"packages/ws-core/tests/{file}")
+        assert re.search(rf"^(async def|def|class) {name}\b|^{name} = ", path.read_text(), re.M), f"{file}::{name}"
+
+
+def test_the_arguments_that_keep_attackers_out() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    calls = [inspect.signature(call).parameters for call in (ws_core.ws_create_server, ws_core.ws_connect)]
+    options = {name: value for each in ws_core.registered_extensions() for name, value in each.options.items()}
+    passed_on = {"ssl": None}  # to loop.create_server
+    known = {**passed_on, **options, **{name: each.default for call in calls for name, each in call.items()}}
+    done = re.findall(r"^\|.*\| `(\w+)` \|$", text, re.M)
+    left = re.findall(r"^\| `(\w+)` \| (\S+) \|", text, re.M)
+    assert len(done) > 5
+    assert len(left) > 5
+    assert set(done) <= known.keys()
+    assert {name: str(known[name]) for name, _ in left} == dict(left)

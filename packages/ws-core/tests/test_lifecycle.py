@@ -10,8 +10,17 @@ from typing import Any
 
 import pytest
 
-from harness import Echo, Net, RawPeer, Recorder, client_frame, frame_bytes, until, within
-from ws_core import WSCloseCode, WSDisconnectKind, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport, _linger
+from harness import Echo, Net, RawPeer, Recorder, client_frame, frame_bytes, request_bytes, until, within
+from ws_core import (
+    WSCloseCode,
+    WSDisconnectKind,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSProtocolError,
+    WSTransport,
+    _linger,
+)
 
 
 class Boom(Exception):
@@ -259,6 +268,40 @@ async def test_nothing_holds_a_closed_connection(net: Net) -> None:
         assert [ref() for ref in refs] == [None, None]
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("way", ["opens", "is refused", "never asks"])
+async def test_nothing_is_left_to_the_collector(net: Net, way: str) -> None:
+    """Among ten thousand connections it hardly ever looks at old objects."""
+    server = await net.serve(lambda request: Echo() if request.path == b"/" else None)
+
+    async def come_and_go() -> None:
+        if way == "opens":
+            transport, _ = await net.connect(server)
+            await within(transport.close())
+        else:
+            peer = await net.raw(server, upgrade=False)
+            await peer.send(request_bytes("/not-here")[: None if way == "is refused" else 20])
+            if way == "is refused":
+                await peer.rest()
+            peer.writer.transport.abort()
+        net._transports.clear()
+        await until(lambda: not server.connections and not server._settings.pending)
+
+    await come_and_go()  # what a loop makes once
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        await come_and_go()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        gc.collect()
+        ours = [each for each in gc.garbage if type(each).__module__.startswith(("ws_core", "httptools"))]
+        found = {type(each).__name__ for each in ours}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert not found
 
 
 async def test_a_callback_may_do_anything(net: Net) -> None:

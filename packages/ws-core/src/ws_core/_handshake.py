@@ -10,6 +10,7 @@ import base64
 import binascii
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import httptools
 from multidict import CIMultiDict
@@ -47,12 +48,32 @@ class _Stop(Exception):
 class _Head:
     """What request and response have in common: collects headers and finds the end of the head."""
 
+    _parser: Any
+
     def __init__(self) -> None:
         self.headers: CIMultiDict[str] = CIMultiDict()
         self.head_done = False
         self.done = False
         self._raw = bytearray()
         self._field_bytes = 0
+
+    def feed(self, data: bytes) -> bool:
+        """Whether the message is complete. Raises what _read() raises; not to be called again after either."""
+        complete = True
+        try:
+            complete = self._read(data)
+        finally:
+            if complete:
+                self.let_go()
+        return complete
+
+    def _read(self, data: bytes) -> bool:
+        raise NotImplementedError
+
+    def let_go(self) -> None:
+        """Nothing more is to be read. The parser holds methods of this object: without this, both wait for the
+        collector."""
+        self._parser = None
 
     # httptools calls these, and goes on: trailers may follow, or another message in the same piece. Neither is ours.
 
@@ -123,7 +144,7 @@ class RequestReader(_Head):
             self._version = b"HTTP/" + self._parser.get_http_version().encode()
             self.head_done = True
 
-    def feed(self, data: bytes) -> bool:
+    def _read(self, data: bytes) -> bool:
         """Whether the request is complete. Raises HTTPProblem for what is not HTTP, or more than we read."""
         self._keep(data)
         tail, problem = _feed(self._parser, data)
@@ -197,7 +218,7 @@ class ResponseReader(_Head):
     def on_message_complete(self) -> None:
         self.done = self.head_done
 
-    def feed(self, data: bytes) -> bool:
+    def _read(self, data: bytes) -> bool:
         """Whether the answer is complete. Raises WSInvalidMessageError for what is not HTTP, or more than we read."""
         self._keep(data)
         tail, problem = _feed(self._parser, data)

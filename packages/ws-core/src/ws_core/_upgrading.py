@@ -81,7 +81,7 @@ class ServerHandshake:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self._reader: RequestReader | None = RequestReader()
+        self._reader: RequestReader | None = None  # until there is a connection: TLS may come to nothing
         self._protocol: WSProtocol | None = None
         self._transport: Any = None
         self._timer: asyncio.TimerHandle | None = None  # once it is refused
@@ -98,6 +98,7 @@ class ServerHandshake:
         if settings.shutting_down:
             transport.abort()
             return
+        self._reader = RequestReader()
         settings.pending.add(self)
         if settings.deadlines is not None:
             settings.deadlines.add(self)
@@ -132,6 +133,8 @@ class ServerHandshake:
             self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
+        if self._reader is not None:
+            self._reader.let_go()
         self._protocol = None
         self._transport = None
 

@@ -244,6 +244,7 @@ class ClientHandshake:
                 self._transport.abort()
             raise
         finally:
+            self._reader.let_go()
             if self._done.done() and not self._done.cancelled():
                 self._done.exception()  # looked at: asyncio has nothing to complain of
 
