@@ -70,13 +70,13 @@ def request(data: bytes) -> None:
     def read(pieces: list[bytes]) -> Any:
         """A refusal, or None: incomplete, or the accept key and what stood behind the head."""
         reader = RequestReader()
-        rest = b""
+        rest, complete = b"", False
         try:
             for piece in pieces:
-                if reader.done:
+                if complete:
                     rest += piece
                 else:
-                    reader.feed(piece)
+                    complete = reader.feed(piece)
             if not reader.done:
                 return None
             asked = reader.request()
@@ -141,13 +141,13 @@ def response(data: bytes) -> None:
     def read(pieces: list[bytes]) -> Any:
         """The reader at its end, as what it says; None: no HTTP."""
         reader = ResponseReader()
-        rest = b""
+        rest, complete = b"", False
         try:
             for piece in pieces:
-                if reader.done:
+                if complete:
                     rest += piece
                 else:
-                    reader.feed(piece)
+                    complete = reader.feed(piece)
         except WSInvalidMessageError as exc:
             assert str(exc)
             return None
