@@ -1,32 +1,151 @@
-"""The guides' code runs: the blocks of a page, in order, in one namespace; then every test that they define."""
+"""The pages under docs/ and llms.txt: their code runs, their tables and links are right, the API pages are complete.
+
+A page's blocks run in order, in one namespace. A block that defines main() is run then, and must print what the block
+of text behind it shows. Coroutines called test_... run at the end of the page.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pages import ROOT, Block, blocks, broken_links, table_rows
 
+import ws_autoping
 import ws_core
+import ws_core.negotiation
+import ws_core.testing
+import ws_proxy
 from harness import within
 
-GUIDES = Path(__file__).parent.parent / "docs/guides"
-PAGES = ["testing.md", "keepalive.md"]
+DOCS = ROOT / "docs"
+GUIDES = DOCS / "guides"
+# Guides whose blocks are not run here, each with its reason.
+NOT_RUN = {
+    "write-an-extension.md": "tests/capi builds and runs its files",
+    "reconnecting.md": "each block is a line or two of a program; examples/reconnecting.py is the program",
+    "proxies.md": "its code is one call",
+    "cython.md": "it shows a part of an example, see below",
+    "deploying.md": "tests/deploying runs its configurations; its code is a part of an example, see below",
+}
+PAGES = [page.name for page in sorted(GUIDES.glob("*.md")) if page.name not in NOT_RUN]
+API_PAGES = sorted((DOCS / "reference/api").glob("*.md"))
 
 
-@pytest.mark.parametrize("page", PAGES)
-async def test_the_code_of_a_guide_runs(page: str, loop_name: str) -> None:
-    text = (GUIDES / page).read_text()
-    namespace: dict[str, Any] = {"__name__": page}
-    for match in re.finditer(r"^```python\n(.*?)^```$", text, re.S | re.M):
-        line = text.count("\n", 0, match.start(1))
-        exec(compile("\n" * line + match[1], str(GUIDES / page), "exec"), namespace)
-    tests = [test for name, test in namespace.items() if name.startswith("test_") and inspect.iscoroutinefunction(test)]
-    assert tests
-    for test in tests:
-        await within(test())
+async def run(page: Path) -> int:
+    """Run the code of a page; returns how many of its functions were called."""
+    namespace: dict[str, Any] = {"__name__": page.stem}
+    parts = blocks(page)
+    called = 0
+    for block, behind in zip(parts, [*parts[1:], None], strict=True):
+        if block.language != "python":
+            continue
+        namespace.pop("main", None)
+        exec(compile("\n" * (block.line - 1) + block.code, str(page), "exec"), namespace)
+        if "main" in namespace:
+            called += 1
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed):
+                await within(namespace["main"]())
+            assert isinstance(behind, Block)
+            assert behind.language == "text", f"{page.name}:{block.line}: behind main() stands what it prints"
+            assert printed.getvalue() == behind.code, f"{page.name}:{block.line}"
+    for name, test in namespace.items():
+        if name.startswith("test_") and inspect.iscoroutinefunction(test):
+            called += 1
+            await within(test())
+    return called
+
+
+@pytest.mark.parametrize("page", [*PAGES, "../index.md"])
+async def test_the_code_of_a_page_runs(page: str, loop_name: str) -> None:
+    assert await run(GUIDES / page)
+
+
+@pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md")), ROOT / "llms.txt"], ids=str)
+def test_links_lead_somewhere(page: Path) -> None:
+    assert broken_links(page) == []
+
+
+def test_llms_txt_names_every_page_and_every_public_function() -> None:
+    text = (ROOT / "llms.txt").read_text()
+    pages = {path.relative_to(ROOT).as_posix() for path in DOCS.rglob("*.md")}
+    assert {page for page in pages if f"({page})" not in text} == {
+        path.relative_to(ROOT).as_posix() for path in API_PAGES
+    }
+    functions = [name for name in ws_core.__all__ if inspect.isfunction(getattr(ws_core, name))]
+    assert [name for name in functions if not re.search(rf"`(await )?{name}[`(]", text)] == []
+
+
+# ------------------------------------------------------------- the reference
+
+
+def options_of(function: Callable[..., Any]) -> dict[str, str]:
+    """The options of a function with their defaults, as tables write them."""
+    parameters = inspect.signature(function).parameters.values()
+    return {one.name: shown(one.default) for one in parameters if one.default is not inspect.Parameter.empty}
+
+
+def shown(default: object) -> str:
+    return f"`{getattr(default, 'name', default)}`"
+
+
+def options_in(heading: str) -> dict[str, str]:
+    return {row[0].strip("`"): row[1] for row in table_rows(DOCS / "reference/options.md", heading)}
+
+
+def test_the_options_of_core() -> None:
+    client, server = options_of(ws_core.ws_connect), options_of(ws_core.ws_create_server)
+    both = {name: default for name, default in client.items() if server.get(name) == default}
+    assert options_in("Client and server") == both
+    assert options_in("Client only") == {name: client[name] for name in client if name not in both}
+    assert options_in("Server only") == {name: server[name] for name in server if name not in both}
+    assert options_in("reconnecting") == options_of(ws_core.reconnecting)
+
+
+@pytest.mark.parametrize("extension", ws_core.registered_extensions(), ids=lambda extension: str(extension.name))
+def test_the_options_of_extensions(extension: ws_core.Extension) -> None:
+    listed = options_in(extension.name)
+    assert list(listed) == list(extension.options)
+    for name, default in extension.options.items():
+        assert listed[name] == shown(default), name
+
+
+def test_every_option_has_a_unit_and_a_meaning() -> None:
+    headings = ["Client and server", "Client only", "Server only", "reconnecting"]
+    for heading in [*headings, *(extension.name for extension in ws_core.registered_extensions())]:
+        for row in table_rows(DOCS / "reference/options.md", heading):
+            assert len(row) == 4, row
+            assert all(row), row
+
+
+@pytest.mark.parametrize("module", [ws_core, ws_core.testing, ws_core.negotiation, ws_proxy, ws_autoping])
+def test_the_api_pages_have_every_public_name(module: Any) -> None:
+    text = "".join(page.read_text() for page in API_PAGES)
+    documented = re.findall(rf"^\.\. auto\w+:: {re.escape(module.__name__)}\.(\w+)$", text, re.M)
+    assert len(documented) == len(set(documented))
+    others = {"__version__"} | (set() if module is ws_core else set(ws_core.__all__))
+    assert set(documented) == set(module.__all__) - others
+
+
+@pytest.mark.parametrize("cls", [ws_core.WSTransport, ws_core.WSFrame])
+def test_attributes_without_a_docstring_are_described(cls: type) -> None:
+    """Those of compiled classes: autodoc leaves them out."""
+    text = (DOCS / f"reference/api/{cls.__name__[2:].lower()}.md").read_text()
+    bare = {name for name in dir(cls) if not name.startswith("_") and not getattr(cls, name).__doc__}
+    assert bare
+    assert set(re.findall(rf"^\.\. py:attribute:: ws_core\.{cls.__name__}\.(\w+)$", text, re.M)) == bare
+
+
+def test_the_guide_to_cython_shows_the_example() -> None:
+    (shown,) = (block.code for block in blocks(GUIDES / "cython.md") if block.file)
+    assert (ROOT / "examples/cython_listener" / "fast_echo.pyx").read_text().count(shown.partition("    cpdef")[0]) == 1
 
 
 def test_the_guide_to_keepalive_lists_its_options() -> None:

@@ -1,0 +1,85 @@
+"""For autodoc: signatures of compiled classes and functions with the types of their stubs, and one name for each public object.
+
+What Cython embeds in docstrings says `bint fin=True`; ws-types says `fin: bool = True`.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from importlib.metadata import files
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+import ws_core
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def read_stubs() -> dict[str, Function | None]:
+    """Functions and methods of all stubs, by "Class.method" or "function". None: overloaded."""
+    found: dict[str, Function | None] = {}
+    for file in files("wirelark-ws-types") or ():
+        path = Path(str(file.locate()))
+        if path.suffix == ".pyi":
+            read_body(ast.parse(path.read_text()).body, "", found)
+    return found
+
+
+def read_body(body: list[ast.stmt], prefix: str, found: dict[str, Function | None]) -> None:
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            read_body(node.body, f"{node.name}.", found)
+        elif isinstance(node, Function):
+            name = prefix + node.name
+            found[name] = None if name in found else node
+
+
+STUBS = read_stubs()
+
+
+def signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, args: str | None, returns: str | None) -> Any:
+    """The handler of autodoc-process-signature."""
+    if args is None or inspect.isfunction(obj):
+        return None  # no function, or written in Python: it has annotations of its own
+    *_, owner, method = ["", *name.split(".")]
+    for cls in getattr(getattr(ws_core, owner, None), "__mro__", ()):  # a method may be inherited
+        if (node := STUBS.get(f"{cls.__name__}.{method}")) is not None:
+            return shown(node)
+    node = STUBS.get(method)
+    return None if node is None else shown(node)
+
+
+def shown(node: Function) -> tuple[str, str]:
+    arguments = node.args
+    if arguments.args and arguments.args[0].arg == "self":
+        arguments.args = arguments.args[1:]
+    return f"({ast.unparse(arguments)})", "None" if node.returns is None else ast.unparse(node.returns)
+
+
+def without_signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """The handler of autodoc-process-docstring: what Cython embeds, where autodoc leaves it."""
+    if lines and lines[0].startswith(f"{name.rpartition('.')[2]}("):
+        del lines[0]
+
+
+def public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.Element) -> Any:
+    """The handler of missing-reference: ws_core._transport.WSTransport is WSTransport of ws_core."""
+    name = node.get("reftarget", "").rpartition(".")[2]
+    if node.get("refdomain") != "py" or name not in ws_core.__all__ or node.get("public_name_tried"):
+        return None
+    node["public_name_tried"] = True
+    domain = env.get_domain("py")
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", f"ws_core.{name}", node, content)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("autodoc-process-signature", signature)
+    app.connect("autodoc-process-docstring", without_signature)
+    app.connect("missing-reference", public_name)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
