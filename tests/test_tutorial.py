@@ -101,6 +101,7 @@ async def test_the_tutorial(tmp_path: Path, port: int) -> None:
 
     reader.change("client.py")
     async with reader.run("server.py") as server, reader.run("client.py") as client:
+        assert await server.line() == "listening"
         assert await client.line() == "connected"
         assert kind(await client.line()) == "price"
         server.process.send_signal(signal.SIGSTOP)
