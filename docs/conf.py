@@ -37,7 +37,10 @@ python_maximum_signature_line_length = 100
 # Of the standard library, of multidict, and type variables.
 nitpick_ignore_regex = [
     ("py:.*", r"(asyncio|collections|contextlib|http|logging|random|socket|ssl|typing|multidict)\..*"),
-    ("py:.*", r"(Any|Awaitable|Buffer|Callable|CIMultiDict|HTTPStatus|Iterable|Iterator|Mapping|Self|Sequence|SSLContext)"),
+    (
+        "py:.*",
+        r"(Any|Awaitable|Buffer|Callable|CIMultiDict|HTTPStatus|Iterable|Iterator|Mapping|Self|Sequence|SSLContext)",
+    ),
     # A protocol that users implement, and do not name.
     ("py:class", r"(ws_core\.extension\.)?Listening"),
     ("py:.*", r"(AbstractContextManager|AbstractEventLoop|AsyncIterator|optional|_[A-Z]\w*|.*\._[A-Z]\w*)"),

@@ -1,4 +1,4 @@
-"""For autodoc: signatures of compiled classes and functions with the types of their stubs, and one name for each public object.
+"""For autodoc: signatures of compiled names with the types of their stubs, and one name for each public object.
 
 What Cython embeds in docstrings says `bint fin=True`; ws-types says `fin: bool = True`.
 """

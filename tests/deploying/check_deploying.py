@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 from pages import ROOT, blocks
-from proxies import find, free_port, listens
 
 from harness import Echo, Recorder, certificate_authority, client_ssl_context, until, within
+from proxies import find, free_port, listens
 from ws_core import (
     WSCloseCode,
     WSInvalidStatusError,

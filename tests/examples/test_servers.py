@@ -77,7 +77,8 @@ async def test_echo_server_over_tls(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "option", "kind"), [("echo_threads.py", "--threads", "thread"), ("echo_processes.py", "--processes", "process")]
+    ("name", "option", "kind"),
+    [("echo_threads.py", "--threads", "thread"), ("echo_processes.py", "--processes", "process")],
 )
 async def test_one_port_for_several(one_net: Net, name: str, option: str, kind: str) -> None:
     guests, names = [], set()
