@@ -1,7 +1,8 @@
-"""Sphinx: the site of docs/, by `nox -s docs`. Pages are Markdown that reads as well on GitHub; the API comes from docstrings.
+"""Sphinx: the site of docs/, by `nox -s docs`. Pages are Markdown, also for GitHub; the API comes from docstrings.
 
-Every reference must be known (-n) and every warning is an error (-W). External links are not followed, since gates run
-without the internet: there is no linkcheck builder and no intersphinx, and names of other projects are left alone below.
+Every reference must be known (-n), and every warning is an error (-W), so links within the tree are checked. External
+ones are not followed: the machines that build this reach no web site. There is no linkcheck builder and no intersphinx,
+and names of other projects are left alone below.
 """
 
 from __future__ import annotations
@@ -45,5 +46,5 @@ nitpick_ignore_regex = [
     ("py:class", r"(ws_core\.extension\.)?Listening"),
     ("py:.*", r"(AbstractContextManager|AbstractEventLoop|AsyncIterator|optional|_[A-Z]\w*|.*\._[A-Z]\w*)"),
 ]
-# pygments knows neither.
+# A block that names no language is no code.
 highlight_language = "none"

@@ -1,4 +1,4 @@
-"""One port, several processes: each has an event loop and a server of its own, and the kernel deals out the connections.
+"""One port, several processes: each has a loop and a server of its own, and the kernel deals out the connections.
 
 python echo_processes.py --processes 4
 

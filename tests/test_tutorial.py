@@ -1,4 +1,4 @@
-"""docs/tutorial.md, done step by step as a reader does it: its files are written, started, stopped and started again."""
+"""docs/tutorial.md, done step by step, as by a reader: its files are written, started, stopped, started again."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Reader:
         (self.folder / name).write_text(block.code.replace("9001", str(self.port)))
 
     def change(self, name: str) -> None:
-        """Put the last line of the next block, and what stands before it, in the place of the line that begins like it."""
+        """The next block takes the place of the line that begins like its last one."""
         block = next(part for part in self.parts if part.language == "python")
         lines = (self.folder / name).read_text().splitlines()
         new = block.code.replace("9001", str(self.port)).rstrip().splitlines()
