@@ -21,9 +21,9 @@ import ws_core
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def read_stubs() -> dict[str, Function | None]:
-    """Functions and methods of all stubs, by "Class.method" or "function". None: overloaded."""
-    found: dict[str, Function | None] = {}
+def read_stubs() -> dict[str, Function]:
+    """Functions and methods of all stubs, by "Class.method" or "function"; of overloads the last, most general one."""
+    found: dict[str, Function] = {}
     for file in files("wirelark-ws-types") or ():
         path = Path(str(file.locate()))
         if path.suffix == ".pyi":
@@ -31,13 +31,12 @@ def read_stubs() -> dict[str, Function | None]:
     return found
 
 
-def read_body(body: list[ast.stmt], prefix: str, found: dict[str, Function | None]) -> None:
+def read_body(body: list[ast.stmt], prefix: str, found: dict[str, Function]) -> None:
     for node in body:
         if isinstance(node, ast.ClassDef):
             read_body(node.body, f"{node.name}.", found)
         elif isinstance(node, Function):
-            name = prefix + node.name
-            found[name] = None if name in found else node
+            found[prefix + node.name] = node
 
 
 STUBS = read_stubs()
@@ -45,27 +44,32 @@ STUBS = read_stubs()
 
 def signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, args: str | None, returns: str | None) -> Any:
     """The handler of autodoc-process-signature."""
+    if what in ("class", "exception") and args == "()":  # so the pages mark what nobody but the library makes
+        return "", None
     if args is None or inspect.isfunction(obj):
         return None  # no function, or written in Python: it has annotations of its own
+    node = stub_of(name)
+    if node is None:
+        return None
+    if node.args.args and node.args.args[0].arg == "self":
+        del node.args.args[0]
+    return f"({ast.unparse(node.args)})", ast.unparse(node.returns) if node.returns else None
+
+
+def stub_of(name: str) -> Function | None:
     *_, owner, method = ["", *name.split(".")]
     for cls in getattr(getattr(ws_core, owner, None), "__mro__", ()):  # a method may be inherited
         if (node := STUBS.get(f"{cls.__name__}.{method}")) is not None:
-            return shown(node)
-    node = STUBS.get(method)
-    return None if node is None else shown(node)
+            return node
+    return STUBS.get(method)
 
 
-def shown(node: Function) -> tuple[str, str]:
-    arguments = node.args
-    if arguments.args and arguments.args[0].arg == "self":
-        arguments.args = arguments.args[1:]
-    return f"({ast.unparse(arguments)})", "None" if node.returns is None else ast.unparse(node.returns)
-
-
-def without_signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """The handler of autodoc-process-docstring: what Cython embeds, where autodoc leaves it."""
+def docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """The handler of autodoc-process-docstring: no embedded signature, which autodoc leaves in; types of properties."""
     if lines and lines[0].startswith(f"{name.rpartition('.')[2]}("):
         del lines[0]
+    if inspect.isgetsetdescriptor(obj) and (node := stub_of(name)) is not None and node.returns is not None:
+        lines += ["", f":type: {ast.unparse(node.returns)}", ""]
 
 
 def public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.Element) -> Any:
@@ -80,6 +84,6 @@ def public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, content:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-signature", signature)
-    app.connect("autodoc-process-docstring", without_signature)
+    app.connect("autodoc-process-docstring", docstring)
     app.connect("missing-reference", public_name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
