@@ -2,8 +2,8 @@
 
 python echo_processes.py --processes 4
 
-reuse_port=True lets several sockets listen on one port (Linux, BSD; on macOS one of them gets everything). Who gets a
-connection is decided by a hash of the addresses. Ctrl-C, or SIGTERM, to the first process ends all of them, each with a
+reuse_port=True lets several sockets listen on one port. On Linux a hash of the addresses decides who gets a connection;
+on other systems one of them may get them all. Ctrl-C, or SIGTERM, to the first process ends all of them, each with a
 CLOSE to its clients.
 """
 
