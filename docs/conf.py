@@ -23,6 +23,7 @@ exclude_patterns = ["_ext", "requirements.txt"]
 html_theme = "furo"
 html_title = "Wirelark"
 html_copy_source = False
+html_show_copyright = False
 
 # Links to headings, as GitHub makes them.
 myst_heading_anchors = 4

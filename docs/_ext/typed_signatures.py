@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from importlib.metadata import files
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,12 @@ def signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, args: s
         return None
     if node.args.args and node.args.args[0].arg == "self":
         del node.args.args[0]
-    return f"({ast.unparse(node.args)})", ast.unparse(node.returns) if node.returns else None
+    # A stub may leave a default out, the embedded signature does not.
+    defaults = dict(re.findall(r"(\w+)=([^,)]+)", args))
+    arguments = re.sub(
+        r"(\w+)(: [^,=]+=)\.\.\.", lambda found: found[1] + found[2] + defaults[found[1]], ast.unparse(node.args)
+    )
+    return f"({arguments})", ast.unparse(node.returns) if node.returns else None
 
 
 def stub_of(name: str) -> Function | None:
