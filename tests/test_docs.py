@@ -29,7 +29,6 @@ GUIDES = DOCS / "guides"
 # Guides whose blocks are not run here, each with its reason.
 NOT_RUN = {
     "write-an-extension.md": "tests/capi builds and runs its files",
-    "reconnecting.md": "each block is a line or two of a program; examples/reconnecting.py is the program",
     "proxies.md": "its code is one call",
     "cython.md": "it shows a part of an example, see below",
     "deploying.md": "tests/deploying runs its configurations; its code is a part of an example, see below",
