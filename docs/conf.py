@@ -18,7 +18,7 @@ project = "Wirelark"
 author = "the authors of Wirelark"
 release = version = ws_core.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "typed_signatures"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "shown_files", "typed_signatures"]
 exclude_patterns = ["_ext", "requirements.txt"]
 html_theme = "furo"
 html_title = "Wirelark"
