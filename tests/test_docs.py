@@ -67,9 +67,11 @@ async def test_the_code_of_a_page_runs(page: str, loop_name: str) -> None:
     assert await run(GUIDES / page)
 
 
-@pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md")), ROOT / "llms.txt"], ids=str)
-def test_links_lead_somewhere(page: Path) -> None:
-    assert broken_links(page) == []
+@pytest.mark.parametrize("page", ["*.md", "llms.txt", "docs/**/*.md", "examples/*.md", "packages/*/*.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    found = list(ROOT.glob(page))
+    assert found
+    assert {path.name: broken for path in found if (broken := broken_links(path))} == {}
 
 
 def test_llms_txt_names_every_page_and_every_public_function() -> None:
