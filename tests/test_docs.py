@@ -30,10 +30,13 @@ GUIDES = DOCS / "guides"
 NOT_RUN = {
     "write-an-extension.md": "tests/capi builds and runs its files",
     "proxies.md": "its code is one call",
-    "cython.md": "it shows a part of an example, see below",
     "deploying.md": "tests/deploying runs its configurations; its code is a part of an example, see below",
 }
-PAGES = [page.name for page in sorted(GUIDES.glob("*.md")) if page.name not in NOT_RUN]
+PAGES = [
+    page.name
+    for page in sorted(GUIDES.glob("*.md"))
+    if page.name not in NOT_RUN and any(block.language == "python" for block in blocks(page))
+]
 API_PAGES = sorted((DOCS / "reference/api").glob("*.md"))
 
 

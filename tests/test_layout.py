@@ -276,7 +276,7 @@ def test_the_first_lines_say_what_lives_there() -> None:
             )
 
 
-@pytest.mark.parametrize(("name", "limit"), [("CONTRIBUTING.md", 150), ("noxfile.py", 230)])
+@pytest.mark.parametrize(("name", "limit"), [("CONTRIBUTING.md", 150), ("noxfile.py", 260)])
 def test_short_files(name: str, limit: int) -> None:
     assert len((ROOT / name).read_text().splitlines()) <= limit
 
