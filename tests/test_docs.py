@@ -6,11 +6,11 @@ of text behind it shows. Coroutines called test_... run at the end of the page.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import io
 import re
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,8 @@ async def run(page: Path) -> int:
         exec(compile("\n" * (block.line - 1) + block.code, str(page), "exec"), namespace)
         if "main" in namespace:
             called += 1
-            printed = io.StringIO()
-            with contextlib.redirect_stdout(printed):
+            printed = StringIO()
+            with redirect_stdout(printed):
                 await within(namespace["main"]())
             assert isinstance(behind, Block)
             assert behind.language == "text", f"{page.name}:{block.line}: behind main() stands what it prints"
