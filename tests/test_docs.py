@@ -147,9 +147,13 @@ def test_attributes_without_a_docstring_are_described(cls: type) -> None:
     assert set(re.findall(r"^   \.\. py:attribute:: (\w+)$", text, re.M)) == bare
 
 
-def test_the_guide_to_cython_shows_the_example() -> None:
-    (shown,) = (block.code for block in blocks(GUIDES / "cython.md") if block.file)
-    assert (ROOT / "examples/cython_listener" / "fast_echo.pyx").read_text().count(shown.partition("    cpdef")[0]) == 1
+@pytest.mark.parametrize(
+    ("page", "example"), [("cython.md", "cython_listener/fast_echo.pyx"), ("deploying.md", "echo_processes.py")]
+)
+def test_a_guide_shows_a_part_of_an_example(page: str, example: str) -> None:
+    path = ROOT / "examples" / example
+    (shown,) = (block.code for block in blocks(GUIDES / page) if block.file == path.name)
+    assert shown in path.read_text()
 
 
 def test_the_guide_to_keepalive_lists_its_options() -> None:
