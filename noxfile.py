@@ -20,7 +20,7 @@ PACKAGES = ("ws-core", "ws-proxy", "ws-autoping", "ws-types")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 TEST_REQUIREMENTS = ("-r", "tests/requirements.txt", "-r", "packages/ws-proxy/tests/requirements.txt")
 NEEDED_WITHOUT_GIL = ("-c", "tests/requirements.txt", "pytest", "uvloop")
-PURE_SOURCES = ("noxfile.py", "conftest.py", "packages", "tests", "benchmarks", "examples", "tools")
+PURE_SOURCES = ("noxfile.py", "conftest.py", "packages", "tests", "benchmarks", "examples", "tools", "docs")
 DEBIAN_PROXIES = ("tinyproxy-bin", "squid", "privoxy", "dante-server", "microsocks", "stunnel4", "haproxy")
 IMPORTED_BY_EXAMPLES = ("prometheus_client", "prompt_toolkit", "redis", "rich")
 LEFT_BEHIND = {"build", "__pycache__", ".mypy_cache"}
@@ -109,6 +109,21 @@ def proxies(session: nox.Session) -> None:
     session.run("tools/apt_get.sh", *DEBIAN_PROXIES, external=True)
     session.env["WIRELARK_PROXIES"] = "all"  # one that is missing all the same is an error
     run_tests(session, "packages/ws-proxy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site, from docs/ and docstrings, into build/docs. A warning is an error; a link to nowhere is a warning."""
+    install_family(session, "-r", "docs/requirements.txt")
+    session.run("sphinx-build", "-nWEaq", "--keep-going", "docs", "build/docs", *session.posargs)
+    session.log(Path("build/docs/index.html").resolve().as_uri())
+
+
+@nox.session
+def deploying(session: nox.Session) -> None:
+    """nginx and HAProxy, which apt-get installs, with the configurations of docs/guides/deploying.md."""
+    session.run("tools/apt_get.sh", "nginx", "haproxy", external=True)
+    run_tests(session, "-o", "python_files=check_*.py", "tests/deploying")
 
 
 @nox.session

@@ -79,9 +79,13 @@ async def test_echo_server_over_tls(tmp_path: Path) -> None:
         await check_echo(Net(tls=True, fast=True), example, await example.port())
 
 
-async def test_echo_threads(one_net: Net) -> None:
+@pytest.mark.parametrize(
+    ("name", "option", "kind"),
+    [("echo_threads.py", "--threads", "thread"), ("echo_processes.py", "--processes", "process")],
+)
+async def test_one_port_for_several(one_net: Net, name: str, option: str, kind: str) -> None:
     guests, names = [], set()
-    async with run_example("echo_threads.py", "--port", 0, "--threads", 2) as example:
+    async with run_example(name, "--port", 0, option, 2) as example:
         port = await example.port()
         for _ in range(200):  # the kernel deals them out by chance
             guests.append(await guest_of(one_net, port))
@@ -90,7 +94,7 @@ async def test_echo_threads(one_net: Net) -> None:
             names.add(await example.line())
             if len(names) == 2:
                 break
-        assert names == {"thread 0 has a connection", "thread 1 has a connection"}
+        assert names == {f"{kind} 0 has a connection", f"{kind} 1 has a connection"}
         assert await example_says_goodbye(example, *guests) == []
 
 

@@ -144,7 +144,7 @@ class Park:
         make = getattr(self, "_" + program.replace("-", "_").replace(".", "_"))
         said = b""
         for _ in range(_ATTEMPTS):
-            port = _free_port()
+            port = free_port()
             log = self.folder / f"{program}-{family}-{port}.log"
             with log.open("wb") as output:
                 process = subprocess.Popen(
@@ -158,7 +158,7 @@ class Park:
                     **(self._daemons if program in DEBIAN else {}),
                 )
             self._processes.append(process)
-            if _listens(process, port):
+            if listens(process, port):
                 return port
             said = log.read_bytes()
         raise RuntimeError(f"{program} does not start; it says:\n{said.decode(errors='replace')}")
@@ -271,7 +271,7 @@ class Park:
         return [str(find("haproxy")), "-db", "-f", self._configuration("haproxy", port, text)]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     choose = random.SystemRandom()
     while True:
         port = choose.choice(_PORTS)
@@ -283,7 +283,7 @@ def _free_port() -> int:
         return port
 
 
-def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
+def listens(process: subprocess.Popen[bytes], port: int) -> bool:
     """Wait until it does; False if it has ended."""
     end = time.monotonic() + _START_S
     while process.poll() is None and time.monotonic() < end:
