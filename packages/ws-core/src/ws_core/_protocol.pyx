@@ -163,6 +163,8 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
         if transport is None:
             return
         transport.wr_paused = False
+        if self.pong_owed is not None:
+            self.pay_pong(transport)
         transport.wake_drain_waiters(None)
         if listener is None or transport.wr_closed:
             return

@@ -41,6 +41,7 @@ cdef class Receiver:
         listener_call frame_call
         object py_on_frame               # bound method, for CALL_PYTHON
         object py_on_frames              # bound method of the optional batch callback
+        bytes pong_owed                  # payload of the newest PING, while the peer does not read; or None
 
     cdef readonly WSTransport transport
 
@@ -55,6 +56,7 @@ cdef class Receiver:
     cdef int deliver_ahead(self, Block block, Ahead *ahead) except -1
     cdef int deliver_frames(self, WSTransport transport) except -1
     cdef int answer_ping(self, WSTransport transport, WSFrame frame) except -1
+    cdef int pay_pong(self, WSTransport transport) except -1
     cdef int keep_rest(self, Block block, uint8_t *data, Py_ssize_t size) except -1
     cdef int use_own(self, Block block, Py_ssize_t start, Py_ssize_t used) except -1
     cdef int protocol_error(self, WSTransport transport) except -1

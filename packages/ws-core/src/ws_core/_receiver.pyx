@@ -15,7 +15,7 @@
 # object. The life of the connection is _protocol.pyx, which derives from this.
 
 cimport cython
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.time cimport monotonic
 from libc.errno cimport EAGAIN
@@ -70,6 +70,12 @@ cdef inline int _deliver(Receiver self, WSTransport transport, WSFrame frame) ex
         listener = self.listener    # held: a callback may end the connection, which lets go of it
         listener.on_ws_frame(transport, frame)
     return 0
+
+
+cdef int send_pong(WSTransport transport, const uint8_t *payload, Py_ssize_t size) except -1:
+    if transport.wr_hooked >> WL_OP_PONG & 1:
+        return transport.emit(WL_BIT_FIN | WL_OP_PONG, payload, size, None)
+    return transport.send_frame(WL_BIT_FIN | WL_OP_PONG, payload, size, None)
 
 
 @cython.no_gc_clear
@@ -218,6 +224,7 @@ cdef class Receiver:
         self.listener = None
         self.py_on_frame = None
         self.py_on_frames = None
+        self.pong_owed = None
         self.rd_own = None
         self.rd_own_view = None
         return 0
@@ -321,12 +328,21 @@ cdef class Receiver:
         return 0
 
     cdef int answer_ping(self, WSTransport transport, WSFrame frame) except -1:
-        """RFC 6455 section 5.5.3: the PONG carries what the PING carried."""
-        if transport.wr_hooked >> WL_OP_PONG & 1:
-            return transport.emit(
-                WL_BIT_FIN | WL_OP_PONG, <uint8_t *>frame.payload_ptr, frame.payload_size, None)
-        return transport.send_frame(
-            WL_BIT_FIN | WL_OP_PONG, <uint8_t *>frame.payload_ptr, frame.payload_size, None)
+        """
+        RFC 6455 section 5.5.3: the PONG carries what the PING carried.
+
+        While the peer does not read, the newest PING is answered when it does again, and no other: who sends PINGs and
+        reads nothing cannot fill our memory with their PONGs.
+        """
+        if transport.wr_paused:
+            self.pong_owed = frame.get_payload_as_bytes()
+            return 0
+        return send_pong(transport, <uint8_t *>frame.payload_ptr, frame.payload_size)
+
+    cdef int pay_pong(self, WSTransport transport) except -1:
+        """The peer reads again."""
+        payload, self.pong_owed = self.pong_owed, None
+        return send_pong(transport, <const uint8_t *>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
 
     cdef int keep_rest(self, Block block, uint8_t *data, Py_ssize_t size) except -1:
         """Keep the `size` bytes of a half frame. Its room grows with what has arrived, not with what it announces."""
