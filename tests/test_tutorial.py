@@ -115,6 +115,9 @@ async def test_the_tutorial(tmp_path: Path, port: int) -> None:
         assert await server.interrupt() == []
 
     reader.write("test_server.py")
+    (reader.folder / "pytest.ini").write_text(
+        "[pytest]\n"
+    )  # not this project's settings, below which the folder may lie
     async with reader.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_server.py") as tests:
         assert (await tests.end())[-1].startswith("1 passed")
     assert not [part for part in reader.parts if part.language == "python"]

@@ -11,7 +11,6 @@ import json
 import os
 import pty
 import re
-import signal
 import struct
 import sys
 import termios
@@ -184,36 +183,45 @@ async def test_round_trips_are_shown(one_net: Net) -> None:
     assert len(re.findall(r"round trip \d+\.\d+ ms", err)) == 1
 
 
+#: Ctrl-C comes while a callback runs, which is not where it may act: in front of Python 3.11 it did.
+INTERRUPTED_IN_A_CALLBACK = """
+import os, signal, sys
+from ws_core._cli import screen, talk
+
+class Pipe(screen.Pipe):
+    def show_text(self, text):
+        os.kill(os.getpid(), signal.SIGINT)
+        super().show_text(text)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+talk.Pipe = Pipe
+sys.exit(talk.main())
+"""
+
+
 async def test_ctrl_c_in_a_pipe(one_net: Net) -> None:
     """The connection is closed properly all the same."""
-    codes: list[Any] = []
+    ends: list[Any] = []
 
     class Server(Echo):
         def on_ws_disconnected(self, transport: WSTransport) -> None:
-            codes.append(transport.close_handshake.recv.code)
+            ends.append(transport.close_handshake)
 
     server = await one_net.serve(lambda request: Server())
     process = await asyncio.create_subprocess_exec(
-        *[
-            sys.executable,
-            "-c",
-            "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-            "from ws_core._cli.talk import main; sys.exit(main())",
-            one_net.url(server),
-        ],
+        *[sys.executable, "-c", INTERRUPTED_IN_A_CALLBACK, one_net.url(server)],
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stdin is not None
-    assert process.stdout is not None
     process.stdin.write(b"hello\n")
-    assert await within(process.stdout.readline()) == b"hello\n"
-    process.send_signal(signal.SIGINT)
     assert await within(process.wait()) == 130
-    assert b"Traceback" not in (await process.communicate())[1]
-    await until(lambda: codes)
-    assert codes == [WSCloseCode.OK]
+    out, err = await process.communicate()
+    assert (out, b"Traceback" in err) == (b"hello\n", False)
+    await until(lambda: ends)
+    assert ends[0] is not None
+    assert ends[0].recv.code == WSCloseCode.OK
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
+import signal
 import ssl
 import sys
 from collections.abc import Callable, Coroutine
@@ -78,8 +80,8 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], args: argparse.Namespace, 
             import uvloop
 
             uvloop.install()
-        return asyncio.run(main())
-    except KeyboardInterrupt:
+        return asyncio.run(_interruptible(main))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # whoever read us has gone; the interpreter would complain once more
@@ -90,6 +92,16 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], args: argparse.Namespace, 
         return _complain(name, NOT_CONNECTED, _sentence(exc))
     except (ValueError, TypeError, ImportError) as exc:
         return _complain(name, USAGE, str(exc))
+
+
+async def _interruptible(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Ctrl-C ends `main` where it waits. Until Python 3.11 it would come out of whatever runs, callbacks included."""
+    task = asyncio.current_task()
+    assert task is not None
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        with contextlib.suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
+    return await main()
 
 
 def _sentence(exc: Exception) -> str:
