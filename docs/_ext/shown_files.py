@@ -1,6 +1,7 @@
 """Links to files that are no pages (examples, ws_core.h) lead to pages that show them, and not to downloads.
 
-And the list of examples, whose links are written for their folder, is a page, too.
+The list of examples, whose links are written for their folder, is a page, too. Links to Markdown outside of docs/
+become the names of the files.
 """
 
 from __future__ import annotations
@@ -18,10 +19,18 @@ ROOT = Path(__file__).parent.parent.parent
 LANGUAGES = {".py": "python", ".pyx": "cython", ".h": "c"}
 
 
-def list_of_examples(app: Sphinx, page: str, source: list[str]) -> None:
+def read(app: Sphinx, page: str, source: list[str]) -> None:
     """The handler of source-read."""
     if page == "examples":
         source[0] = re.sub(r"\]\((?!\w+:)", "](../examples/", (ROOT / "examples/README.md").read_text())
+
+    def named(link: re.Match[str]) -> str:
+        path = (Path(app.srcdir, page).parent / link[2]).resolve()
+        if path.is_relative_to(app.srcdir):
+            return link[0]
+        return f"{link[1]} (`{path.relative_to(ROOT).as_posix()}`)"
+
+    source[0] = re.sub(r"\[([^]]*)\]\(((?:\.\./)+[\w/.-]+\.md)(?:#[\w-]*)?\)", named, source[0])
 
 
 def show_instead(app: Sphinx, doctree: nodes.document, page: str) -> None:
@@ -45,7 +54,7 @@ def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("source-read", list_of_examples)
+    app.connect("source-read", read)
     app.connect("doctree-resolved", show_instead)
     app.connect("html-collect-pages", pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
