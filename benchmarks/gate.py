@@ -8,8 +8,9 @@ Three figures of each workload, by callgrind, a message:
   for us: looking up an attribute costs it a hundred and us a dozen.
 - *calls*: how often our code calls into the interpreter or libc. 6 to 15 a message, so one more is 7 % or more.
 
-Any of them moving by more than 3 % fails. Ten runs, with the machine overloaded: *all* repeats within 0.8 %, *own*
-within 0.2 % and *calls* within 0.2 % (README.md has the table).
+*own* or *calls* moving by more than 3 % fails, or *all* by more than 10 %. Ten runs, with the machine overloaded: *all*
+repeats within 0.8 %, *own* within 0.2 % and *calls* within 0.2 % (README.md has the table). From one folder to another
+one *all* of a round trip on asyncio differs by 2.5 %, the others by nothing.
 
 None of them is a property of our source alone. From CPython 3.11 to 3.13 *own* moves by 6 to 15 % (what the headers
 inline) and *all* by up to 84 %; another Cython, compiler, libc or uvloop can do the same. So the baseline says what it
@@ -36,7 +37,8 @@ from benchmarks.harness.report import Report
 from benchmarks.instructions import WORKLOADS
 
 BASELINE = Path(__file__).with_name("baseline.json")
-TOLERANCE = 0.03
+# Of *all*, the share of the interpreter moves by 2.5 % with the folder that it runs in; nothing of ours does.
+TOLERANCE = {"all": 0.10, "own": 0.03, "calls": 0.03}
 TIMES = 5  # the least of so many
 CLIENT = ("rtt-client", "burst-client", "feed-none", "feed-bytes", "feed-str")
 SERVER = ("rtt-server", "burst-server")
@@ -86,7 +88,7 @@ def run(options: argparse.Namespace) -> Report:
     moved = [line for name in now for line in judge(name, before.get(name), now[name])]
     if moved and not options.update:
         report.failed = True
-        report.note("\n".join([f"Moved by more than {TOLERANCE:.0%}:", *moved, "", ADVICE]))
+        report.note("\n".join(["Moved by more than is allowed:", *moved, "", ADVICE]))
     return report
 
 
@@ -97,7 +99,7 @@ def judge(workload: str, before: Counted | None, now: Counted) -> list[str]:
     lines = []
     for measure, meaning in MEASURES.items():
         old, new = getattr(before, measure), getattr(now, measure)
-        if abs(new - old) > TOLERANCE * old:
+        if abs(new - old) > TOLERANCE[measure] * old:
             part = PARTS.get(measure)
             which = _differences(getattr(before, part), getattr(now, part), old / 200) if part else ""
             lines.append(f"  {workload}: {meaning}, {old:g} -> {new:g} a message ({new / old - 1:+.1%}){which}")

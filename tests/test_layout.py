@@ -279,7 +279,7 @@ def test_the_first_lines_say_what_lives_there() -> None:
             )
 
 
-@pytest.mark.parametrize(("name", "limit"), [("CONTRIBUTING.md", 150), ("noxfile.py", 260)])
+@pytest.mark.parametrize(("name", "limit"), [("CONTRIBUTING.md", 150), ("noxfile.py", 280)])
 def test_short_files(name: str, limit: int) -> None:
     assert len((ROOT / name).read_text().splitlines()) <= limit
 
