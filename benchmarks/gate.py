@@ -8,9 +8,10 @@ Three figures of each workload, by callgrind, a message:
   for us: looking up an attribute costs it a hundred and us a dozen.
 - *calls*: how often our code calls into the interpreter or libc. 6 to 15 a message, so one more is 7 % or more.
 
-*own* or *calls* moving by more than 3 % fails, or *all* by more than 10 %. Ten runs, with the machine overloaded: *all*
-repeats within 0.8 %, *own* within 0.2 % and *calls* within 0.2 % (README.md has the table). Once, in a clean clone,
-*all* of both round trips on asyncio was 2.5 % higher with *own* and *calls* the same, and the next time it was not.
+Any of them moving by more than 3 % fails. Ten runs, with the machine overloaded: *all* repeats within 0.8 %, *own*
+within 0.2 % and *calls* within 0.2 % (README.md has the table). Once, in a clean clone, *all* of both round trips on
+asyncio was 2.5 % higher with *own* and *calls* the same, and the next time it was not: what the interpreter does
+differs between processes. So if something has moved, all is counted once more, in new ones, and the least counts.
 
 None of them is a property of our source alone. From CPython 3.11 to 3.13 *own* moves by 6 to 15 % (what the headers
 inline) and *all* by up to 84 %; another Cython, compiler, libc or uvloop can do the same. So the baseline says what it
@@ -37,8 +38,7 @@ from benchmarks.harness.report import Report
 from benchmarks.instructions import WORKLOADS
 
 BASELINE = Path(__file__).with_name("baseline.json")
-# In *all* the interpreter has a share, and asyncio's turns, which have moved by 2.5 % while ours stood still.
-TOLERANCE = {"all": 0.10, "own": 0.03, "calls": 0.03}
+TOLERANCE = 0.03
 TIMES = 5  # the least of so many
 CLIENT = ("rtt-client", "burst-client", "feed-none", "feed-bytes", "feed-str")
 SERVER = ("rtt-server", "burst-server")
@@ -84,12 +84,25 @@ def run(options: argparse.Namespace) -> Report:
             _write(here, now)
         else:
             before, against = _baseline(counts, here, report)
+        moved = _moved(before, now)
+        if moved and not options.update:
+            again = _count(counts, "ws_core")
+            now = {name: least(now[name], again[name]) for name in now}
+            moved = _moved(before, now)
     _table(report, before, now, against)
-    moved = [line for name in now for line in judge(name, before.get(name), now[name])]
     if moved and not options.update:
         report.failed = True
-        report.note("\n".join(["Moved by more than is allowed:", *moved, "", ADVICE]))
+        report.note("\n".join([f"Moved by more than {TOLERANCE:.0%}:", *moved, "", ADVICE]))
     return report
+
+
+def _moved(before: dict[str, Counted], now: dict[str, Counted]) -> list[str]:
+    return [line for name in now for line in judge(name, before.get(name), now[name])]
+
+
+def least(one: Counted, other: Counted) -> Counted:
+    """Of two counts of one workload."""
+    return min(one, other, key=lambda counted: counted.all)
 
 
 def judge(workload: str, before: Counted | None, now: Counted) -> list[str]:
@@ -99,7 +112,7 @@ def judge(workload: str, before: Counted | None, now: Counted) -> list[str]:
     lines = []
     for measure, meaning in MEASURES.items():
         old, new = getattr(before, measure), getattr(now, measure)
-        if abs(new - old) > TOLERANCE[measure] * old:
+        if abs(new - old) > TOLERANCE * old:
             part = PARTS.get(measure)
             which = _differences(getattr(before, part), getattr(now, part), old / 200) if part else ""
             lines.append(f"  {workload}: {meaning}, {old:g} -> {new:g} a message ({new / old - 1:+.1%}){which}")

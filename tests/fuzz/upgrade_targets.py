@@ -63,6 +63,17 @@ def list_of(fields: CIMultiDict[str], name: str) -> list[str]:
     return [item.strip(" \t").lower() for value in fields.getall(name, []) for item in value.split(",")]
 
 
+def fed(reader: RequestReader | ResponseReader, pieces: list[bytes]) -> bytes:
+    """Feed it until it is complete; returns what is left."""
+    complete, rest = False, b""
+    for piece in pieces:
+        if complete:
+            rest += piece
+        else:
+            complete = reader.feed(piece)
+    return rest
+
+
 # ------------------------------------------------------------------ what a client may send to a server
 
 
@@ -70,13 +81,8 @@ def request(data: bytes) -> None:
     def read(pieces: list[bytes]) -> Any:
         """A refusal, or None: incomplete, or the accept key and what stood behind the head."""
         reader = RequestReader()
-        rest, complete = b"", False
         try:
-            for piece in pieces:
-                if complete:
-                    rest += piece
-                else:
-                    complete = reader.feed(piece)
+            rest = fed(reader, pieces)
             if not reader.done:
                 return None
             asked = reader.request()
@@ -141,13 +147,8 @@ def response(data: bytes) -> None:
     def read(pieces: list[bytes]) -> Any:
         """The reader at its end, as what it says; None: no HTTP."""
         reader = ResponseReader()
-        rest, complete = b"", False
         try:
-            for piece in pieces:
-                if complete:
-                    rest += piece
-                else:
-                    complete = reader.feed(piece)
+            rest = fed(reader, pieces)
         except WSInvalidMessageError as exc:
             assert str(exc)
             return None
