@@ -86,7 +86,8 @@ def run(options: argparse.Namespace) -> Report:
             before, against = _baseline(counts, here, report)
         moved = _moved(before, now)
         if moved and not options.update:
-            again = _count(counts, "ws_core")
+            with Counts() as afresh:  # in a folder of its own: the dumps are numbered
+                again = _count(afresh, "ws_core")
             now = {name: least(now[name], again[name]) for name in now}
             moved = _moved(before, now)
     _table(report, before, now, against)
