@@ -33,6 +33,13 @@ class Kind(NamedTuple):
     tls: bool
     fast: bool | None
 
+    def prepared(self) -> Kind:
+        """Itself, with what a process has only once made before threads ask for it."""
+        if self.tls:
+            server_ssl_context(), client_ssl_context()  # one certificate authority
+        self.new_loop().close()  # libuv's pipe for signals
+        return self
+
     def new_loop(self) -> asyncio.AbstractEventLoop:
         return LOOPS[self.loop_name]()
 
@@ -82,6 +89,4 @@ def run_at_once(*calls: Callable[[], None]) -> None:
 
 def run_loops(kind: Kind, *mains: Callable[[Net], Awaitable[None]]) -> None:
     """Each of `mains` in a thread and an event loop of its own."""
-    if kind.tls:  # one certificate authority, made before the threads ask for it
-        server_ssl_context(), client_ssl_context()
     run_at_once(*(functools.partial(run_in_loop, kind, main) for main in mains))
