@@ -163,8 +163,8 @@ def netns(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """examples/dashboard in a headless Chromium, which apt-get installs; WIRELARK_SCREENSHOT=FILE keeps a picture."""
-    session.run("tools/apt_get.sh", "chromium", external=True)
+    """examples/dashboard in headless Chromium and Firefox (apt-get); WIRELARK_SCREENSHOTS=FOLDER keeps pictures."""
+    session.run("tools/apt_get.sh", "chromium", "firefox-esr", external=True)
     run_tests(session, "tests/browser", WIRELARK_BROWSER="required")
 
 
