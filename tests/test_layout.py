@@ -267,6 +267,12 @@ def test_small_files() -> None:
         assert len((ROOT / name).read_text().splitlines()) > 500, f"{name} needs no exception any more"
 
 
+def test_only_text_and_pictures_are_in_the_repository() -> None:
+    """Nothing that was built or downloaded: a `git add -A` takes what lies around."""
+    binary = {name for name in tracked() if b"\0" in (ROOT / name).read_bytes()}
+    assert {name for name in binary if Path(name).parent != Path("docs/pictures")} == set()
+
+
 def test_the_first_lines_say_what_lives_there() -> None:
     for name in tracked():
         path = ROOT / name
