@@ -10,6 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from latencies import Latencies
+
 import ws_core
 from ws_core import WSFrame, WSListener, WSMsgType, WSTransport
 
@@ -44,7 +46,7 @@ class Member(WSListener):
         if frame.msg_type == WSMsgType.BINARY:
             self.waiting -= 1
             self.crowd.done["answered"] += 1
-            self.crowd.latencies.append(self.crowd.time() - _STAMP.unpack_from(frame.get_payload_as_memoryview())[0])
+            self.crowd.latencies.add(self.crowd.time() - _STAMP.unpack_from(frame.get_payload_as_memoryview())[0])
         elif frame.msg_type == WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code())
             transport.disconnect()
@@ -71,8 +73,8 @@ class Crowd:
         self.done: Counter[str] = Counter()
         #: Reasons of ends that nobody has asked for.
         self.surprises: Counter[str] = Counter()
-        #: Seconds from send() to the echo; whoever looks at them empties the list.
-        self.latencies: list[float] = []
+        #: From send() to the echo; whoever looks at them clears them.
+        self.latencies = Latencies()
         self.time = time.perf_counter  # a loop's own clock may tick in milliseconds
         self._random = random.Random(seed)
         self._changes: set[asyncio.Task[None]] = set()

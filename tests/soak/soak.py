@@ -83,16 +83,13 @@ def descriptors(process: int) -> int:
     return len(os.listdir(f"/proc/{process}/fd"))
 
 
-def percentile(ordered: list[float], share: float) -> float:
-    return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
-
-
 def look(crowd: Crowd, server: int) -> Window:
-    ordered = sorted(crowd.latencies)
-    crowd.latencies.clear()
+    times = crowd.latencies
+    seconds = (times.percentile(0.5), times.percentile(0.99), times.longest)
     memory = [resident_bytes(process) / MIB for process in (server, os.getpid())]
-    times = [percentile(ordered, share) for share in (0.5, 0.99, 1.0)]
-    return Window(len(ordered), *times, *memory, descriptors(server))
+    window = Window(times.count, *(1000 * each for each in seconds), *memory, descriptors(server))
+    times.clear()
+    return window
 
 
 HEAD = "     at   messages  p50 ms  p99 ms  max ms  server MiB  client MiB  descriptors"

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from latencies import Latencies
 
 from soak import Window, what_is_not_flat
 
@@ -38,6 +39,18 @@ def test_what_grows_is_found(step: dict[str, float], said: str) -> None:
     ]
     (found,) = what_is_not_flat(windows, 10_000)
     assert said in found
+
+
+def test_latencies() -> None:
+    times = Latencies()
+    assert times.percentile(0.5) == 0
+    for number in range(1000):
+        times.add(0.001 * (number + 1))
+    times.add(0.0)
+    times.add(1e9)
+    assert times.percentile(0.5) == pytest.approx(0.5, rel=0.03)
+    assert times.percentile(0.99) == pytest.approx(0.99, rel=0.03)
+    assert (times.count, times.longest) == (1002, 1e9)
 
 
 def test_a_short_one(tmp_path: Path) -> None:
