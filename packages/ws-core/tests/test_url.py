@@ -28,7 +28,10 @@ PARTS = {
     "ws://example.com/ä?ü=€": ("ws", False, "example.com", 80, "example.com", "/%C3%A4?%C3%BC=%E2%82%AC"),
     'ws://example.com/"<>{}|^`\\': ("ws", False, "example.com", 80, "example.com", "/%22%3C%3E%7B%7D%7C%5E%60%5C"),
     "ws://127.0.0.1:9000/": ("ws", False, "127.0.0.1", 9000, "127.0.0.1:9000", "/"),
-    "ws://[fe80::1%Eth0]/": ("ws", False, "fe80::1%Eth0", 80, "[fe80::1%Eth0]", "/"),
+    # RFC 6874: only this machine knows what a zone is; its percent sign may be encoded.
+    "ws://[fe80::1%Eth0]/": ("ws", False, "fe80::1%Eth0", 80, "[fe80::1]", "/"),
+    "ws://[fe80::1%25Eth0]:81/": ("ws", False, "fe80::1%Eth0", 81, "[fe80::1]:81", "/"),
+    "ws://[fe80::1%25]/": ("ws", False, "fe80::1%25", 80, "[fe80::1]", "/"),
     "ws://[::1]/": ("ws", False, "::1", 80, "[::1]", "/"),
     "wss://[2001:DB8::1]:8443/x": ("wss", True, "2001:db8::1", 8443, "[2001:db8::1]:8443", "/x"),
     "ws://bücher.example/": ("ws", False, "xn--bcher-kva.example", 80, "xn--bcher-kva.example", "/"),

@@ -32,7 +32,7 @@ class WSParsedURL:
     is_secure: bool
     #: What stands in the Host header: host and, unless it is the scheme's own, port.
     netloc: str
-    #: In lower case; IDNA-encoded; IPv6 without brackets.
+    #: In lower case; IDNA-encoded; IPv6 without brackets, with its zone behind a bare percent sign.
     host: str
     port: int
     #: Percent-encoded; may be empty.
@@ -112,7 +112,8 @@ def parse_url(url: str, schemes: tuple[str, ...] = ("ws", "wss")) -> WSParsedURL
             ipaddress.IPv6Address(host)
         except ValueError:
             raise invalid("the host is not a valid IPv6 address") from None
-        # The name of a zone may be anything, but it goes into the Host header.
+        # RFC 6874 writes %25 before a zone, everybody else a bare percent sign. A name of 25 is taken for a zone's.
+        host = re.sub("%25(?=.)", "%", host, count=1)
         if not re.fullmatch(r"[^%]+(%[0-9A-Za-z\-._~%]+)?", host):
             raise invalid("the zone of the IPv6 address has a character that none can have")
     if port == 0:
@@ -124,7 +125,8 @@ def parse_url(url: str, schemes: tuple[str, ...] = ("ws", "wss")) -> WSParsedURL
         if default_port is None:
             raise invalid("it needs a port")
         port = default_port
-    netloc = f"[{host}]" if ":" in host else host
+    # Only this machine knows what a zone is (RFC 6874 section 3).
+    netloc = f"[{host.partition('%')[0]}]" if ":" in host else host
     if port != default_port:
         netloc += f":{port}"
     return WSParsedURL(
