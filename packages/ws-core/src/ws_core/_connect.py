@@ -22,6 +22,11 @@ from ws_core._dial import DIAL_ARGUMENTS, dial
 from ws_core.extension import ActiveExtension, Extension
 from ws_core.url import WSParsedURL
 
+#: What aiofastnet has for each TLS connection from its beginning on: room for four records of 16 KiB, each way. A
+#: large message makes all of it resident, for as long as the connection lives. Its own default is sixteen, and slower:
+#: 100 KiB there and back take 15 % more CPU time.
+FAST_TLS_BUFFERS = dict.fromkeys(("ssl_incoming_bio_size", "ssl_outgoing_bio_size"), 4 * (16 * 1024 + 64))
+
 WSSocketFactory = Callable[[WSParsedURL], socket.socket | None | Awaitable[socket.socket | None]]
 
 
@@ -172,6 +177,7 @@ class Connector:
                     "(SSLKEYLOGFILE) or _msg_callback"
                 )
             start_tls = functools.partial(fast_net.start_tls, self._loop)
+            kwargs = {**FAST_TLS_BUFFERS, **kwargs}
         secured: asyncio.Transport | None = await start_tls(
             transport, protocol, context, server_hostname=server_hostname, **kwargs
         )
@@ -195,6 +201,8 @@ class Connector:
         create: Any = self._loop.create_connection
         if self._fast_net is not None:
             create = functools.partial(self._fast_net.create_connection, self._loop)
+            if kwargs.get("ssl"):
+                kwargs = {**FAST_TLS_BUFFERS, **kwargs}
         transport, _ = await create(*args, **kwargs)
         opened: asyncio.Transport = transport
         return opened

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ws_core._accepting import SocketServer
-from ws_core._connect import fast_net, own_sockets
+from ws_core._connect import FAST_TLS_BUFFERS, fast_net, own_sockets
 from ws_core._ending import check_close_timeout, close_payload
 from ws_core._handshake import check_subprotocols
 from ws_core._options import WSLoggerLike, check_seconds, make_config, refuse
@@ -115,6 +115,8 @@ async def ws_create_server(
             return WSServer(opened, settings)
     module = fast_net(use_aiofastnet, loop, kwargs.get("ssl"))
     own = own_sockets(use_aiofastnet, loop) and kwargs.get("ssl") is None
+    if module is not None and kwargs.get("ssl") is not None:
+        kwargs = {**FAST_TLS_BUFFERS, **kwargs}
     start_serving = kwargs.pop("start_serving", True)
     kwargs["start_serving"] = start_serving and not own
     if path is not None:
