@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
+from harness import TIMEOUT_S
 from vectors import BINARY, DEAF, DROPPED, OPEN, PING, TEXT, WAITING, Case, Frame, Verdict
 from ws_core import WSDisconnectKind, WSFrame, WSProtocolError
 from ws_core.testing import Pair, Recorder, connected_pair
@@ -70,7 +71,7 @@ class Player:
         self._into.inject(data)
         if ends:
             self._into.end()
-        await self._pair.deliver()
+        await self._pair.deliver(TIMEOUT_S)
 
     @property
     def has_ended(self) -> bool:

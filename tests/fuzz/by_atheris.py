@@ -34,7 +34,7 @@ def run(target: str, options: list[str]) -> None:
 
 
 def command(target: str, *options: str) -> list[str]:
-    return [sys.executable, __file__, "--run", target, f"-max_len={MAX_BYTES}", "-timeout=10", *options]
+    return [sys.executable, __file__, "--run", target, f"-max_len={MAX_BYTES}", "-timeout=60", *options]
 
 
 def fuzz(target: str, seconds: int, to: Path) -> bool:

@@ -22,7 +22,9 @@ import trustme
 import ws_core
 from ws_core import WSFrame, WSListener, WSMsgType, WSTransport
 
-TIMEOUT_S = 20.0  # a bound for what must happen; nothing waits for it to pass
+#: For slow machines and slow ways to run: by so much is every limit longer.
+PATIENCE = float(os.environ.get("WIRELARK_PATIENCE", "1"))
+TIMEOUT_S = 20.0 * PATIENCE  # a bound for what must happen; nothing waits for it to pass
 
 
 async def within(awaitable: Any, timeout: float = TIMEOUT_S) -> Any:

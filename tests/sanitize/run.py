@@ -50,6 +50,7 @@ def main() -> int:
     way, *arguments = sys.argv[1:]
     env = {"memory": memory, "collector": collector}[way]()
     command = [sys.executable, "-m", "pytest", "-q", *(["-p", "gc_stress"] if way == "collector" else [])]
+    env["WIRELARK_PATIENCE"] = "10"
     return subprocess.run([*command, *arguments], env={**os.environ, **env}, check=False).returncode
 
 

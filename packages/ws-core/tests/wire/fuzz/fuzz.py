@@ -25,7 +25,7 @@ CORPUS = HERE / "corpus"
 
 FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-pthread", "-fno-omit-frame-pointer"]
 FLAGS += ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
-LIBFUZZER = ["-timeout=10", "-print_final_stats=1", "-use_value_profile=1"]
+LIBFUZZER = ["-timeout=60", "-print_final_stats=1", "-use_value_profile=1"]
 MAX_BYTES = {"header": 64, "utf8": 400}
 MAX_BYTES_OTHERS = 2048
 SAYS = ("stat::number_of_executed_units", "cov:")
