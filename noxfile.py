@@ -196,7 +196,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def sanitize(session: nox.Session) -> None:
-    """Tests with the collector always on, then on a core under ASan and UBSan; `-- collector`, `-- memory`, `-- PATH`."""
+    """All tests with the collector always on, then under ASan and UBSan; `-- collector`, `-- memory`, `-- PATH`."""
     install_family(session, *TEST_REQUIREMENTS)
     chosen = {"collector", "memory"} & {*session.posargs} or {"collector", "memory"}
     arguments = [argument for argument in session.posargs if argument not in chosen]
