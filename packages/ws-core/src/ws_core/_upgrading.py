@@ -186,6 +186,10 @@ class ServerHandshake:
             return
         finally:
             self._task = None
+            # Before the answer: a listener that pauses reading in on_ws_connected means it. Behind a refusal: or the
+            # peer's end would not be seen.
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.resume_reading()
         if self._transport is None or self._answered:
             return
         try:
@@ -194,9 +198,6 @@ class ServerHandshake:
             self._answer(request, outcome)
         except HTTPProblem as problem:
             self._refuse(problem)
-        finally:
-            if self._transport is not None and not self._transport.is_closing():
-                self._transport.resume_reading()
 
     def _failed(self, what: str) -> None:
         if self._transport is None:
