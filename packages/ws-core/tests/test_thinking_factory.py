@@ -55,3 +55,24 @@ async def test_the_end_of_a_refused_peer_is_seen(
     assert (await peer.head()).startswith(b"HTTP/1.1 500 ")
     peer.close()
     await until(lambda: open_sockets() == before)
+
+
+async def test_who_is_ready_when_the_server_cuts_is_not_asked(net: Net) -> None:
+    """In the same turn of the loop, the first of the two: no listener is told of a connection that was cut before."""
+    ready = asyncio.Event()
+    made: list[Recorder] = []
+
+    async def factory(request: Any) -> Recorder:
+        made.append(Recorder())
+        await ready.wait()
+        return made[0]
+
+    server = await net.serve(factory)
+    peer = await net.raw(server, upgrade=False)
+    await peer.send(request_bytes())
+    await until(lambda: made)
+    before = open_sockets()
+    ready.set()
+    server.abort_clients()
+    await until(lambda: open_sockets() < before)
+    assert made[0].events == []
