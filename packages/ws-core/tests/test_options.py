@@ -16,11 +16,12 @@ NOWHERE = "ws://127.0.0.1:1/"  # an attempt to connect would raise ConnectionRef
 
 
 async def connect(**kwargs: Any) -> None:
-    await ws_core.ws_connect(Recorder, NOWHERE, **kwargs)
+    await ws_core.ws_connect(kwargs.pop("ws_listener_factory", Recorder), NOWHERE, **kwargs)
 
 
 async def create(**kwargs: Any) -> None:
-    server = await ws_core.ws_create_server(lambda request: None, "127.0.0.1", 0, **kwargs)
+    factory = kwargs.pop("ws_listener_factory", lambda request: None)
+    server = await ws_core.ws_create_server(factory, "127.0.0.1", 0, **kwargs)
     server.close()
 
 
@@ -68,7 +69,12 @@ async def test_refused_with_the_name_of_the_argument(
         (connect, "extra_headers", {"X A": "a"}, ValueError),
         (connect, "extra_headers", [("X-A", 1)], TypeError),
         (connect, "extra_headers", {"X-A": "\ud800"}, ValueError),
+        (connect, "max_redirects", 1.5, TypeError),
+        (connect, "ws_listener_factory", None, TypeError),
+        (create, "ws_listener_factory", 5, TypeError),
         (create, "max_connections", -1, ValueError),
+        (create, "max_connections", float("nan"), TypeError),
+        (create, "max_connections", "10", TypeError),
         (create, "origins", "https://a.example", TypeError),
     ],
 )

@@ -366,3 +366,18 @@ async def test_an_answer_that_cannot_be_sent(
     assert (await exchange(one_net, server, request_bytes())).status == 500
     assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == ["ws_core.server"]
     assert not server.connections
+
+
+async def test_who_was_refused_is_not_too_slow(
+    one_net: Net, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The time for the upgrade is over for a request that was refused: its answer has a time of its own to leave."""
+    monkeypatch.setattr(_upgrading, "_REFUSAL_PATIENCE_S", 3600.0)
+    caplog.set_level(logging.INFO)
+    server = await one_net.serve(websocket_handshake_timeout=0.1)
+    refused = await one_net.raw(server, upgrade=False)
+    await refused.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert b" 426 " in await refused.head()
+    silent = await one_net.raw(server, upgrade=False)  # is dropped later than the other one would be
+    assert await silent.rest() == b""
+    assert sum("no complete upgrade request" in record.getMessage() for record in caplog.records) == 1

@@ -38,6 +38,21 @@ async def test_kinds_of_messages(one_net: Net, message: Any, payload: bytes) -> 
     assert await peer.frame() == (0x82, payload)
 
 
+class Lying(bytes):
+    """Says of itself that it is short, and stays what it is where bytes() is asked for."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __bytes__(self) -> bytes:
+        return self
+
+
+class LyingText(str):
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return Lying(super().encode(encoding, errors))
+
+
 async def test_wrong_arguments_raise_and_leave_the_wire_alone(net: Net) -> None:
     server, peer = await net.server_and_peer()
     transport = server.transport
@@ -71,7 +86,16 @@ async def test_wrong_arguments_raise_and_leave_the_wire_alone(net: Net) -> None:
         transport.send_close(WSCloseCode.OK, b"\xff")
     with pytest.raises(ValueError, match="two bytes"):
         transport.send(WSMsgType.CLOSE, b"\x03")
+    for reason in (5, 2**60, [65, 66], {65: 1}):  # bytes() would make something of each
+        with pytest.raises(TypeError, match="the reason of a CLOSE must be"):
+            transport.send_close(WSCloseCode.OK, reason)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="the body of a CLOSE must be"):
+        transport.send(WSMsgType.CLOSE, 1000)  # type: ignore[arg-type]
+    for lie in (Lying(b"x" * 500), LyingText("x" * 500)):
+        with pytest.raises(ValueError, match="this one has 500"):
+            transport.send_close(WSCloseCode.OK, lie)
     assert not transport.is_close_frame_sent
+    assert transport.close_handshake is None
     transport.send(WSMsgType.TEXT, "still here")
     assert await peer.frame() == (0x81, b"still here")
 

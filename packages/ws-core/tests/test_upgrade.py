@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 from multidict import CIMultiDict
@@ -55,6 +56,13 @@ def test_ok() -> None:
     empty = WSUpgradeResponse.create_ok_response()
     assert empty.body is None
     assert split(empty.to_bytes())[1]["Content-Length"] == "0"
+
+
+@pytest.mark.parametrize("body", [5, "text", [65]])
+def test_a_body_is_bytes(body: Any) -> None:
+    """bytes() would make five zeros of a 5."""
+    with pytest.raises(TypeError, match="bytes-like"):
+        WSUpgradeResponse.create_ok_response(body)
 
 
 def test_the_length_is_ours() -> None:

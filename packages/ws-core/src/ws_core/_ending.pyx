@@ -4,6 +4,7 @@
 # Between the send side, from which it derives, and WSTransport, which users see.
 
 cimport cython
+from cpython.bytes cimport PyBytes_FromObject
 from ws_core._frame cimport WSFrame
 from ws_core._wire cimport WL_BIT_FIN, WL_CONTROL_PAYLOAD_MAX, WL_OP_CLOSE, wl_close_code_valid
 
@@ -43,7 +44,7 @@ cdef class Ending(Sender):
 
     def _send_raw_close(self, message):
         """send(CLOSE, payload): the payload holds code and reason as they are on the wire."""
-        body = b"" if message is None else message.encode() if isinstance(message, str) else bytes(message)
+        body = b"" if message is None else _exact_bytes(message, "the body")
         if not body:
             return self.send_close()
         if len(body) == 1:
@@ -63,6 +64,12 @@ cdef class Ending(Sender):
             self.callback_error(exc, "on_write_backlog")
         finally:
             self.asking_listener = False
+        return 0
+
+    cdef int torn(self, object exc) except -1:
+        """The rest of a frame cannot be kept, for lack of memory: what is sent next would be taken for it."""
+        self.set_reason(WSDisconnectKind.NETWORK_ERROR, f"a frame was sent in part only: {_named(exc)}", exc)
+        self.disconnect(graceful=False)
         return 0
 
     cpdef disconnect(self, bint graceful=True):
@@ -109,7 +116,7 @@ cdef class Ending(Sender):
             code = <int>WSCloseCode.INTERNAL_ERROR
         if isinstance(reason, str):
             # No more than a control frame holds, and no half of a character at its end.
-            reason = reason.encode(errors="replace")[:WL_CONTROL_PAYLOAD_MAX - 2].decode(errors="ignore")
+            reason = str.encode(reason, errors="replace")[:WL_CONTROL_PAYLOAD_MAX - 2].decode(errors="ignore")
         else:
             reason = None
         self.send_close(code, reason)
@@ -136,8 +143,10 @@ cdef class Ending(Sender):
         self.set_reason(reason.kind, reason.message, reason.exception)
         if self.is_client_side and self.exception is None:
             self.exception = reason.exception
-        self.config.logger.warning("%r: %s", self, reason, exc_info=reason.exception)
-        self.close_with(close_code, reason.message if reason.exception is None else None)
+        try:    # a logger of the user's may raise, and the connection ends all the same
+            self.config.logger.warning("%r: %s", self, reason, exc_info=reason.exception)
+        finally:
+            self.close_with(close_code, reason.message if reason.exception is None else None)
 
     async def close(self, code=WSCloseCode.OK, message=None, timeout=_CLOSE_TIMEOUT_S):
         """
@@ -251,26 +260,23 @@ cdef class Ending(Sender):
         """A callback raised `exc`, after it may have done anything."""
         logger = self.config.logger
         said = f"{where} raised {_named(exc)}"
-        if self.config.is_client_side and self.exception is None:
-            self.exception = exc
-            logger.warning("%r: %s", self, said)
-        else:
-            logger.error("%r: %s raised", self, where, exc_info=exc)
         self.set_reason(WSDisconnectKind.CALLBACK_ERROR, said, exc)
-        code, reason = _chosen_close(exc)
-        self.close_with(code, reason)
+        try:
+            if self.config.is_client_side and self.exception is None:
+                self.exception = exc
+                logger.warning("%r: %s", self, said)
+            else:
+                logger.error("%r: %s raised", self, where, exc_info=exc)
+        finally:    # a logger of the user's may raise, too
+            code, reason = _chosen_close(exc)
+            self.close_with(code, reason)
         return 0
 
 
 def close_payload(int close_code, close_message):
     """The payload of a CLOSE frame (RFC 6455 section 5.5.1). ValueError as for WSTransport.send_close."""
-    if close_message is None:
-        reason = b""
-    elif isinstance(close_message, str):
-        reason = close_message.encode()
-    else:
-        reason = bytes(close_message)
-        reason.decode()
+    reason = b"" if close_message is None else _exact_bytes(close_message, "the reason")
+    reason.decode()
     if close_code == 0:
         if reason:
             raise ValueError("a CLOSE with a reason needs a status code (RFC 6455 5.5.1), NO_INFO is none")
@@ -283,6 +289,18 @@ def close_payload(int close_code, close_message):
     if len(reason) > <Py_ssize_t>WL_CONTROL_PAYLOAD_MAX - 2:
         raise ValueError(f"the reason of a CLOSE is limited to 123 bytes, this one has {len(reason)}")
     return close_code.to_bytes(2, "big") + reason
+
+
+cdef bytes _exact_bytes(message, str what):
+    """What is in `message`, whatever its class says of itself. Not by bytes(), which makes zeros of a number."""
+    if isinstance(message, str):
+        return str.encode(message)
+    try:
+        return PyBytes_FromObject(memoryview(message).cast("B"))
+    except TypeError:
+        raise TypeError(
+            f"{what} of a CLOSE must be str, None or a contiguous bytes-like object, not {type(message).__name__}"
+        ) from None
 
 
 def check_close_timeout(timeout):

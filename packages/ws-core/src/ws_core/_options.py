@@ -100,6 +100,20 @@ def make_config(
     )
 
 
+def check_count(name: str, value: int) -> None:
+    """So many, or none."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, not {value!r}")
+    if value < 0:
+        raise ValueError(f"{name} must be 0 or more, it is {value}")
+
+
+def check_factory(ws_listener_factory: object) -> None:
+    """Before anybody connects."""
+    if not callable(ws_listener_factory):
+        raise TypeError(f"ws_listener_factory must be callable, not {ws_listener_factory!r}")
+
+
 def refuse(kwargs: dict[str, Any], instead: dict[str, str]) -> None:
     """Arguments of the event loop's method that this library sets itself."""
     for name, advice in instead.items():

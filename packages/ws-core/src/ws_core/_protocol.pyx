@@ -188,7 +188,6 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
         reserved bits that negotiated extensions own, as in a frame's first byte.
         """
         cdef WSTransport transport = self.transport
-        cdef HookChain chain
         if self.state != HANDSHAKE or transport is None:
             raise RuntimeError("the connection is open or gone, or was not made yet")
         if not isinstance(listener, WSListener):
@@ -199,7 +198,26 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
         transport.subprotocol = subprotocol
         if is_secure is not None:
             transport.is_secure = is_secure
-        self.begin(listener, rsv)
+        try:
+            self.tell_the_begin(transport, rsv)
+        except BaseException as exc:
+            # KeyboardInterrupt and its like: `tail` is lost, and with it the place in the stream.
+            transport.set_reason(WSDisconnectKind.CALLBACK_ERROR, f"a callback raised {type(exc).__name__}", exc)
+            transport.disconnect(graceful=False)
+            raise
+        if tail and self.state == OPEN:
+            self.feed(tail)
+
+    cdef int tell_the_begin(self, WSTransport transport, int rsv) except -1:
+        """The first callbacks."""
+        cdef HookChain chain
+        cdef WSListener listener = transport.listener
+        try:
+            self.begin(listener, rsv)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:
+            transport.callback_error(exc, "looking up the listener's methods")
         transport.uncork()
         try:
             if transport.hooks is not None:
@@ -210,12 +228,11 @@ cdef class WSProtocol(Receiver, asyncio.BufferedProtocol):
         except BaseException as exc:
             transport.callback_error(exc, "a hook's on_open")
         if self.state == LOST:    # on_open may do anything: the listener was told of the end already
-            return
+            return 0
         try:
-            (<WSListener>listener).on_ws_connected(transport)
+            listener.on_ws_connected(transport)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
             transport.callback_error(exc, "on_ws_connected")
-        if tail and self.state == OPEN:
-            self.feed(tail)
+        return 0

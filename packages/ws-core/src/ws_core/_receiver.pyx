@@ -206,15 +206,17 @@ cdef class Receiver:
 
     cdef int begin(self, object listener, int rsv) except -1:
         """From here on what comes is frames, for `listener`. `rsv`: see WSProtocol.opened."""
-        self.listener = listener
-        self.frame_call = how_to_call(self.listener, "on_ws_frame")
-        if self.frame_call == CALL_PYTHON:
-            self.py_on_frame = listener.on_ws_frame    # of an untyped object: the overriding method
-        self.py_on_frames = getattr(listener, "on_ws_frames", None)
         wl_reader_init(&self.reader, self.config.is_client_side, self.config.strict, self.config.max_frame_size)
         self.reader.allowed_rsv = <uint8_t>rsv
         self.reader.transformed = <uint8_t>rsv    # whoever owns a bit changes what it marks: not text yet
+        self.listener = listener
         self.state = OPEN
+        # Last: a property or __getattr__ of the user's may raise, and the connection is open all the same.
+        call = how_to_call(self.listener, "on_ws_frame")
+        if call == CALL_PYTHON:
+            self.py_on_frame = listener.on_ws_frame    # of an untyped object: the overriding method
+        self.py_on_frames = getattr(listener, "on_ws_frames", None)
+        self.frame_call = call
         return 0
 
     cdef int end(self) except -1:
@@ -387,12 +389,14 @@ cdef class Receiver:
         text = wl_error_text(error).decode()
         logger = self.config.logger
         exc = WSProtocolError(WSCloseCode(code), text)
-        # To a server, clients that break the protocol are everyday: they must not fill the log.
-        (logger.warning if self.config.is_client_side else logger.info)("%r: %s", transport, text)
         transport.set_reason(WSDisconnectKind.PROTOCOL_ERROR, text, exc)
         if self.config.is_client_side and transport.exception is None:
             transport.exception = exc
-        transport.close_with(code, text)
+        try:
+            # To a server, clients that break the protocol are everyday: they must not fill the log.
+            (logger.warning if self.config.is_client_side else logger.info)("%r: %s", transport, text)
+        finally:
+            transport.close_with(code, text)
         return 0
 
     cdef int frame_callback_error(self, WSTransport transport, object exc, str where) except -1:

@@ -66,7 +66,10 @@ cdef class Sender:
     cdef int write_unmasked(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, object owner) except -1
     cdef Py_ssize_t backlog(self) except -1
     cdef int wake_drain_waiters(self, exc) except -1
+    cdef bytes room_for_rest(self, Py_ssize_t size)
+    cdef int hand_over_copy(self, const uint8_t *data, Py_ssize_t size) except -1
     cdef int hand_over(self, object data) except -1
+    cdef int torn(self, object exc) except -1
     cdef int backlog_exceeded(self) except -1
     cdef int flush(self) except -1
     cdef int uncork(self) except -1

@@ -224,6 +224,7 @@ cdef class Sender:
 
     cdef int gather_frame(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1:
         cdef uint8_t *full
+        cdef uint8_t *fresh
         cdef Py_ssize_t full_size
         if total > GATHER_SIZE:
             if not self.flush_before(1, total):
@@ -234,11 +235,11 @@ cdef class Sender:
             return 0
         # A write may call pause_writing, and that may send: this frame is in its
         # place, in a buffer of its own, before the full one leaves.
+        fresh = self.shared.take_gather()
         full, full_size = self.wr_gather, self.wr_gather_size
         self.wr_gather_size = 0
-        self.wr_gather = NULL
+        self.wr_gather = fresh
         try:
-            self.wr_gather = self.shared.take_gather()
             self.wr_gather_size = _build(self, self.wr_gather, first, payload, size)
             if full_size:
                 self.write_bytes(full, full_size)
@@ -288,7 +289,7 @@ cdef class Sender:
             sent = ws_send(self.wr_fd, data, size)
             if sent == size:
                 return 0
-        return self.hand_over(PyBytes_FromStringAndSize(<const char *>data + sent, size - sent))
+        return self.hand_over_copy(data + sent, size - sent)
 
     cdef int write_masked(self, uint8_t first, const uint8_t *payload, Py_ssize_t size, Py_ssize_t total) except -1:
         """A large frame of a client: masked piece by piece, so that it is never in memory twice unless it must wait."""
@@ -307,7 +308,7 @@ cdef class Sender:
             filled += piece
             sent = ws_send(self.wr_fd, scratch, filled)
             if sent < filled:
-                rest = PyBytes_FromStringAndSize(NULL, filled - sent + size - done)
+                rest = self.room_for_rest(filled - sent + size - done)
                 out = <uint8_t *>PyBytes_AS_STRING(rest)
                 memcpy(out, scratch + sent, filled - sent)
                 wl_mask(out + filled - sent, payload + done, size - done, wl_mask_rotate(key, done & 3))
@@ -324,14 +325,28 @@ cdef class Sender:
             return 0
         if sent < header_size:
             # Header and payload in one piece: a write may call pause_writing, and that may send.
-            rest = PyBytes_FromStringAndSize(NULL, header_size - sent + size)
+            rest = self.room_for_rest(header_size - sent + size)
             memcpy(PyBytes_AS_STRING(rest), <char *>header + sent, header_size - sent)
             memcpy(PyBytes_AS_STRING(rest) + header_size - sent, payload, size)
             return self.hand_over(rest)
         sent -= header_size
         if owner is not None:
             return self.hand_over(PyMemoryView_FromObject(owner)[sent:])
-        return self.hand_over(PyBytes_FromStringAndSize(<const char *>payload + sent, size - sent))
+        return self.hand_over_copy(payload + sent, size - sent)
+
+    cdef int hand_over_copy(self, const uint8_t *data, Py_ssize_t size) except -1:
+        """What the system did not take."""
+        cdef bytes rest = self.room_for_rest(size)
+        memcpy(PyBytes_AS_STRING(rest), data, size)
+        return self.hand_over(rest)
+
+    cdef bytes room_for_rest(self, Py_ssize_t size):
+        """Bytes for what the system did not take."""
+        try:
+            return PyBytes_FromStringAndSize(NULL, size)
+        except MemoryError as exc:
+            self.torn(exc)
+            raise
 
     cdef Py_ssize_t backlog(self) except -1:
         """Bytes that wait in the underlying transport."""
@@ -385,8 +400,15 @@ cdef class Sender:
             if getattr(self.underlying_transport, "_ssl_protocol", self) is not None:
                 raise
             return 0    # asyncio's TLS transport, closed twice by somebody
+        except MemoryError as exc:
+            self.torn(exc)
+            raise
         if limit >= 0 and not self.wr_closed and self.backlog() > limit:
             self.backlog_exceeded()
+        return 0
+
+    cdef int torn(self, object exc) except -1:
+        """A frame has left in part, and nothing that follows would be understood. WSTransport cuts the connection."""
         return 0
 
     cdef int backlog_exceeded(self) except -1:

@@ -13,11 +13,12 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from libc.errno cimport EAGAIN
 from libc.string cimport memcpy
 from libc.stdint cimport uint8_t, uint32_t
-from ws_core._sys cimport iovec, ws_sys_recv, ws_sys_send, ws_sys_sendv, ws_sys_tune
+from ws_core._sys cimport iovec, ws_sys_close, ws_sys_recv, ws_sys_send, ws_sys_sendv, ws_sys_tune
 
 import asyncio
 import os
 import socket
+import sys
 import warnings
 from collections import deque
 
@@ -26,6 +27,8 @@ cdef enum:
     PARTS_MOST = 64              # pieces that one sendmsg(2) takes
     PYTHON_READ = 256 * 1024     # bytes; room for protocols that are not ours
 
+# C variables: the names of a module are gone when the last objects go.
+cdef object _is_finalizing = sys.is_finalizing
 cdef int _INET = socket.AF_INET
 cdef int _INET6 = getattr(socket, "AF_INET6", -1)
 
@@ -42,13 +45,14 @@ cdef class SocketTransport:
         raise TypeError("a SocketTransport is made by accept_waiting() and drive()")
 
     def __del__(self):
-        if self.fd >= 0:
+        # Not while the interpreter ends: what warnings need may be gone, and the process takes all its sockets with it.
+        if self.fd >= 0 and not _is_finalizing():
             warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
 
     def __dealloc__(self):
         # What a loop that was closed under it has left behind.
         if self.fd >= 0 and not self.fd_given:
-            os.close(self.fd)
+            ws_sys_close(self.fd)
 
     cdef int start(self, object protocol) except -1:
         """Begin to talk to `protocol`."""

@@ -86,6 +86,12 @@ static inline int ws_sys_peer(int fd, struct sockaddr_storage *peer, socklen_t *
     return getpeername(fd, (struct sockaddr *)peer, peer_size) < 0 ? (int)ws_sys_error() : 0;
 }
 
+/* For who cannot do anything about an error. */
+static inline void ws_sys_close(int fd)
+{
+    (void)close(fd);
+}
+
 /* No Nagle, and acknowledge at once where one can ask for it. A peer that has gone already is no error here. */
 static inline void ws_sys_tune(int fd, int family)
 {

@@ -11,3 +11,4 @@ cdef extern from "../_sys.h" nogil:
     int ws_sys_accept(int fd, sockaddr_storage *peer, socklen_t *peer_size)
     int ws_sys_peer(int fd, sockaddr_storage *peer, socklen_t *peer_size)
     void ws_sys_tune(int fd, int family)
+    void ws_sys_close(int fd)

@@ -186,6 +186,10 @@ class ServerHandshake:
             return
         finally:
             self._task = None
+            # Before the answer: a listener that pauses reading in on_ws_connected means it. Behind a refusal: or the
+            # peer's end would not be seen.
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.resume_reading()
         if self._transport is None or self._answered:
             return
         try:
@@ -194,15 +198,14 @@ class ServerHandshake:
             self._answer(request, outcome)
         except HTTPProblem as problem:
             self._refuse(problem)
-        finally:
-            if self._transport is not None and not self._transport.is_closing():
-                self._transport.resume_reading()
 
     def _failed(self, what: str) -> None:
         if self._transport is None:
             return
-        self._settings.config.logger.exception("%s; the client gets 500", what)
-        self._refuse(HTTPProblem(500, "Internal Server Error"))
+        try:
+            self._settings.config.logger.exception("%s; the client gets 500", what)
+        finally:
+            self._refuse(HTTPProblem(500, "Internal Server Error"))
 
     def _answer(self, request: WSUpgradeRequest, result: object) -> None:
         if result is None:
@@ -228,8 +231,10 @@ class ServerHandshake:
             self._upgrade(request, response, listener)
 
     def _returned_nonsense(self, what: str, value: object) -> None:
-        self._settings.config.logger.error(f"the listener factory returned {what}; the client gets 500", value)
-        self._refuse(HTTPProblem(500, "Internal Server Error"))
+        try:
+            self._settings.config.logger.error(f"the listener factory returned {what}; the client gets 500", value)
+        finally:
+            self._refuse(HTTPProblem(500, "Internal Server Error"))
 
     def _upgrade(self, request: WSUpgradeRequest, response: WSUpgradeResponse | None, listener: WSListener) -> None:
         """`response`: what the factory wants to answer; None: nothing in particular."""
@@ -292,9 +297,11 @@ class ServerHandshake:
             return
         # One line, and no more than INFO: probes and scanners are not errors of ours.
         peer = self._transport.get_extra_info("peername")
-        self._settings.config.logger.info("request from %s refused with %d: %s", peer, problem.status, problem)
-        response = WSUpgradeResponse.create_error_response(problem.status, str(problem).encode(), problem.headers)
-        self._send_and_close(response)
+        try:
+            self._settings.config.logger.info("request from %s refused with %d: %s", peer, problem.status, problem)
+        finally:  # loggers are the user's, and may raise
+            response = WSUpgradeResponse.create_error_response(problem.status, str(problem).encode(), problem.headers)
+            self._send_and_close(response)
 
     def _send_and_close(self, response: WSUpgradeResponse) -> None:
         transport = self._transport
@@ -325,7 +332,7 @@ class ServerHandshake:
         if self._transport is None:
             return
         peer = self._transport.get_extra_info("peername")
+        self._transport.abort()
         self._settings.config.logger.info(
             "no complete upgrade request from %s within %s seconds: connection dropped", peer, self._settings.timeout_s
         )
-        self._transport.abort()

@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from ws_core._connect import Connector, WSSocketFactory
 from ws_core._handshake import ResponseReader, build_request, check_response, check_subprotocols, new_key
 from ws_core._listener import WSListener
-from ws_core._options import WSLoggerLike, check_seconds, make_config, refuse
+from ws_core._options import WSLoggerLike, check_count, check_factory, check_seconds, make_config, refuse
 from ws_core._protocol import WSProtocol
 from ws_core._sender import Config
 from ws_core._transport import WSTransport
@@ -127,8 +127,8 @@ async def ws_connect(
     )
     connector = Connector(loop, use_aiofastnet, ssl_context, socket_factory, active, kwargs)
     subprotocols = check_subprotocols(subprotocols)
-    if max_redirects < 0:
-        raise ValueError(f"max_redirects must be 0 or more, it is {max_redirects}")
+    check_factory(ws_listener_factory)
+    check_count("max_redirects", max_redirects)
     headers: CIMultiDict[str] = CIMultiDict()
     add_headers(headers, extra_headers)
     target = parse_url(url)

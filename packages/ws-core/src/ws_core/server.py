@@ -12,7 +12,7 @@ from ws_core._accepting import SocketServer
 from ws_core._connect import FAST_TLS_BUFFERS, fast_net, own_sockets
 from ws_core._ending import check_close_timeout, close_payload
 from ws_core._handshake import check_subprotocols
-from ws_core._options import WSLoggerLike, check_seconds, make_config, refuse
+from ws_core._options import WSLoggerLike, check_count, check_factory, check_seconds, make_config, refuse
 from ws_core._protocol import WSProtocol
 from ws_core._transport import WSTransport
 from ws_core._upgrading import ServerHandshake, ServerSettings, WSServerListenerFactory
@@ -80,8 +80,9 @@ async def ws_create_server(
     timeout_s = check_seconds("websocket_handshake_timeout", websocket_handshake_timeout)
     if isinstance(origins, str):
         raise TypeError(f"origins must be a sequence of values, not the str {origins!r}")
-    if max_connections is not None and max_connections < 0:
-        raise ValueError(f"max_connections must be 0 or more, it is {max_connections}")
+    check_factory(ws_listener_factory)
+    if max_connections is not None:
+        check_count("max_connections", max_connections)
     config = make_config(
         is_client_side=False,
         logger_name=logger_name,

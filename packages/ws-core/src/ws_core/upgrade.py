@@ -116,7 +116,7 @@ class WSUpgradeResponse:
         self.status = status_of(status)
         self.headers = CIMultiDict()
         add_headers(self.headers, headers)
-        self.body = None if body is None else bytes(body)
+        self.body = None if body is None else memoryview(body).tobytes()  # bytes() makes zeros of a number
 
     @staticmethod
     def create_101_response(extra_headers: WSHeadersLike | None = None) -> WSUpgradeResponse:
