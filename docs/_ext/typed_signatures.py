@@ -71,7 +71,12 @@ def stub_of(name: str) -> Function | None:
 
 
 def docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """The handler of autodoc-process-docstring: no embedded signature, which autodoc leaves in; types of properties."""
+    """The handler of autodoc-process-docstring: no embedded signature, which autodoc leaves in; types of properties.
+
+    What a constant says is said by its page: its docstring is that of int, or of unions.
+    """
+    if what == "data" and getattr(obj, "__doc__", None) == type(obj).__doc__:
+        lines.clear()
     if lines and lines[0].startswith(f"{name.rpartition('.')[2]}("):
         del lines[0]
     if inspect.isgetsetdescriptor(obj) and (node := stub_of(name)) is not None and node.returns is not None:

@@ -37,11 +37,17 @@ _logger = logging.getLogger("ws_core.extension")
 class WSMessage(NamedTuple):
     """What is about to leave as one frame. ``message._replace(payload=...)`` makes another one."""
 
+    #: A WSMsgType; a message stays data, or stays control.
     msg_type: int
+    #: Before masking; at most 125 bytes of a control frame.
     payload: bytes
+    #: False for every frame but the last of a fragmented message.
     fin: bool = True
+    #: Reserved bits (RFC 6455 section 5.2): only for the owner of a negotiated extension.
     rsv1: bool = False
+    #: The second one.
     rsv2: bool = False
+    #: The third one.
     rsv3: bool = False
 
 
