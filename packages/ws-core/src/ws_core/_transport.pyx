@@ -238,7 +238,13 @@ cdef class WSTransport(Ending):
             hooks.on_user_pong(self)
 
     async def measure_roundtrip_time(self, rounds):
-        """Round-trip times in seconds, `rounds` of them, by PING and PONG. Comes with ws-autoping."""
+        """
+        Round-trip times in seconds, `rounds` of them, by PING and PONG. Comes with ws-autoping: WSMissingExtension
+        without it.
+
+        asyncio.TimeoutError if an answer takes longer than 10 seconds, ConnectionResetError if the connection is, or
+        goes, down.
+        """
         self.check_thread("measure_roundtrip_time")
         return await find_service("measure_roundtrip_time")(self, rounds)
 

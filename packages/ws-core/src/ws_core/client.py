@@ -95,9 +95,10 @@ async def ws_connect(
     :param kwargs: options of extensions (``proxy``, ``enable_auto_ping``, ...); the rest goes to
         ``loop.create_connection`` (``local_addr``, ``happy_eyeballs_delay``, ``server_hostname``, ...)
 
-    Raises :class:`WSInvalidURL`, :class:`WSMissingExtension` for an option whose distribution is not installed,
-    :class:`WSHandshakeError` and its subclasses if the server refuses or answers nonsense, asyncio.TimeoutError, and
-    whatever the system raises (OSError, ssl.SSLError), unwrapped.
+    Raises TypeError, ValueError and :class:`WSInvalidURL` for arguments that make no sense, :class:`WSMissingExtension`
+    for an option whose distribution is not installed, :class:`WSHandshakeError` and its subclasses if the server
+    refuses or answers nonsense, asyncio.TimeoutError, what the factory raises, and whatever the system raises (OSError,
+    ssl.SSLError), unwrapped. Then, and if it is cancelled, nothing is left open.
     """
     refuse(
         kwargs,

@@ -61,7 +61,7 @@ async def ws_create_server(
     :param subprotocols: the first of these that a client offers is chosen: ``transport.subprotocol``
     :param origins: allowed values of the Origin header (RFC 6455 section 10.2); another one gets 403. None in it
         allows requests without the header, which only programs send, never browsers
-    :param max_connections: a request beyond so many open connections gets 503
+    :param max_connections: an upgrade beyond so many open connections gets 503; other requests are served
     :param read_buffer_init_size: bytes; first size of the buffer that a frame grows in that is too large for one read
     :param strict: RFC 6455 in full. False hands over what comes: reserved bits, fragments in any order, text that is
         not UTF-8, any close code
@@ -73,6 +73,10 @@ async def ws_create_server(
     :param extensions: :class:`Extension` objects for this server only, beside the registered ones
     :param kwargs: options of extensions (``enable_auto_ping``, ...); the rest goes to ``loop.create_server``, or to
         ``loop.create_unix_server`` (``ssl``, ``backlog``, ``reuse_port``, ``sock``, ``start_serving``, ...)
+
+    Raises TypeError and ValueError for arguments that make no sense, :class:`WSMissingExtension` for an option whose
+    distribution is not installed, and whatever the system raises (OSError: the port is in use), unwrapped. Then nothing
+    is left open.
     """
     refuse(kwargs, {"protocol_factory": "the protocol is this library"})
     active = claim_options(kwargs, extensions, False)
