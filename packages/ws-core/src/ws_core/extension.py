@@ -89,7 +89,7 @@ class TransportHook:
 
 
 class Connector(Protocol):
-    """What :meth:`Extension.open_connection` finds in ``options["connector"]``."""
+    """What ``Extension.open_connection`` finds in ``options["connector"]``."""
 
     async def open_transport(self, protocol: asyncio.BaseProtocol, url: WSParsedURL) -> asyncio.Transport:
         """A transport to the host and port of `url`, paused or not, without TLS."""
@@ -103,7 +103,7 @@ class Connector(Protocol):
 
 
 class Listening(Protocol):
-    """What :meth:`Extension.open_server` returns: an asyncio.Server, or whatever has these of its methods."""
+    """What ``Extension.open_server`` returns: an asyncio.Server, or whatever has these of its methods."""
 
     @property
     def sockets(self) -> Iterable[socket.socket]: ...
