@@ -66,8 +66,8 @@ def test_pypi_knows_nothing_of_the_tree(package: Path) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
 def test_the_wheel_holds_what_pypi_shows(package: Path) -> None:
-    about = metadata(f"wirelark-{package.name}")
-    assert about["Description-Content-Type"] == "text/markdown"
-    text = str(about.get_payload() or about["Description"])
+    about = metadata(f"wirelark-{package.name}").json
+    assert about["description_content_type"] == "text/markdown"
+    text = str(about["description"])
     for name in SHOWN:
         assert (package / name).read_text().strip() in text

@@ -311,6 +311,8 @@ def claim_options(
 
     `extensions`: those of this connection only. They may own options, and are always active.
     """
+    if not isinstance(extensions, Iterable):
+        raise TypeError(f"extensions must be a sequence of Extension objects, not {extensions!r}")
     own = list(extensions)
     everybody = list(registered_extensions())
     for extension in own:

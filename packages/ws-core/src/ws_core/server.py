@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ws_core._accepting import SocketServer
 from ws_core._connect import fast_net, own_sockets
 from ws_core._ending import check_close_timeout, close_payload
 from ws_core._handshake import check_subprotocols
-from ws_core._options import WSLoggerLike, check_seconds, make_config, refuse
+from ws_core._options import WSLoggerLike, check_count, check_function, check_seconds, make_config, refuse
 from ws_core._protocol import WSProtocol
 from ws_core._transport import WSTransport
 from ws_core._upgrading import ServerHandshake, ServerSettings, WSServerListenerFactory
@@ -79,13 +79,19 @@ async def ws_create_server(
     is left open.
     """
     refuse(kwargs, {"protocol_factory": "the protocol is this library"})
+    check_function("ws_listener_factory", ws_listener_factory)
     active = claim_options(kwargs, extensions, False)
     loop = asyncio.get_running_loop()
     timeout_s = check_seconds("websocket_handshake_timeout", websocket_handshake_timeout)
-    if isinstance(origins, str):
-        raise TypeError(f"origins must be a sequence of values, not the str {origins!r}")
-    if max_connections is not None and max_connections < 0:
-        raise ValueError(f"max_connections must be 0 or more, it is {max_connections}")
+    if origins is not None:
+        if isinstance(origins, str) or not isinstance(origins, Iterable):
+            raise TypeError(f"origins must be a sequence of values, not {origins!r}")
+        origins = tuple(origins)
+        for origin in origins:
+            if origin is not None and not isinstance(origin, str):
+                raise TypeError(f"origins must be str or None, not {origin!r}")
+    if max_connections is not None:
+        check_count("max_connections", max_connections)
     config = make_config(
         is_client_side=False,
         logger_name=logger_name,
