@@ -88,7 +88,9 @@ cdef class WSTransport(Ending):
 
         What the peer does not take at once waits in the underlying transport, see :meth:`drain` and
         :attr:`write_backlog_size`. After :meth:`send_close` or :meth:`disconnect` nothing is sent and nothing is
-        raised. ValueError: no such message type, a control frame that is fragmented or over 125 bytes.
+        raised. TypeError: no message. ValueError: no such message type, a control frame that is fragmented or over 125
+        bytes, a str with half a surrogate pair (UnicodeEncodeError). Bytes that are sent as TEXT are not checked for
+        UTF-8.
         """
         if self.thread_id != PyThread_get_thread_ident():
             self.check_thread("send")
