@@ -43,8 +43,6 @@ nitpick_ignore_regex = [
         "py:.*",
         r"(Any|Awaitable|Buffer|Callable|CIMultiDict|HTTPStatus|Iterable|Iterator|Mapping|Self|Sequence|SSLContext)",
     ),
-    # A protocol that users implement, and do not name.
-    ("py:class", r"(ws_core\.extension\.)?Listening"),
     ("py:.*", r"(AbstractContextManager|AbstractEventLoop|AsyncIterator|optional|_[A-Z]\w*|.*\._[A-Z]\w*)"),
 ]
 # A block that names no language is no code.

@@ -30,7 +30,7 @@ GUIDES = DOCS / "guides"
 # Guides whose blocks are not run here, each with its reason.
 NOT_RUN = {
     "write-an-extension.md": "tests/capi builds and runs its files",
-    "proxies.md": "its code is one call",
+    "proxies.md": "packages/ws-proxy/tests/test_pages.py runs its call",
     "deploying.md": "tests/deploying runs its configurations; its code is a part of an example, see below",
 }
 PAGES = [

@@ -20,6 +20,8 @@ from sphinx.environment import BuildEnvironment
 import ws_core
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+# Of ws_core.extension: for those who write extensions, and not in ws_core itself.
+PROTOCOLS = ("Connector", "Listening")
 
 
 def read_stubs() -> dict[str, Function]:
@@ -71,7 +73,12 @@ def stub_of(name: str) -> Function | None:
 
 
 def docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """The handler of autodoc-process-docstring: no embedded signature, which autodoc leaves in; types of properties."""
+    """The handler of autodoc-process-docstring: no embedded signature, which autodoc leaves in; types of properties.
+
+    What a constant says is said by its page: its docstring is that of int, or of unions.
+    """
+    if what == "data" and getattr(obj, "__doc__", None) == type(obj).__doc__:
+        lines.clear()
     if lines and lines[0].startswith(f"{name.rpartition('.')[2]}("):
         del lines[0]
     if inspect.isgetsetdescriptor(obj) and (node := stub_of(name)) is not None and node.returns is not None:
@@ -81,11 +88,12 @@ def docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: 
 def public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.Element) -> Any:
     """The handler of missing-reference: ws_core._transport.WSTransport is WSTransport of ws_core."""
     name = node.get("reftarget", "").rpartition(".")[2]
-    if node.get("refdomain") != "py" or name not in ws_core.__all__ or node.get("public_name_tried"):
+    module = "ws_core" if name in ws_core.__all__ else "ws_core.extension" if name in PROTOCOLS else None
+    if node.get("refdomain") != "py" or module is None or node.get("public_name_tried"):
         return None
     node["public_name_tried"] = True
     domain = env.get_domain("py")
-    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", f"ws_core.{name}", node, content)
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", f"{module}.{name}", node, content)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

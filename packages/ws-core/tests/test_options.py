@@ -51,7 +51,9 @@ BOTH = [pytest.param(connect, id="client"), pytest.param(create, id="server")]
         ("subprotocols", "chat", TypeError),
         ("subprotocols", ["a b"], ValueError),
         ("subprotocols", ["a", "a"], ValueError),
+        ("subprotocols", 5, TypeError),
         ("extensions", ["chat"], TypeError),
+        ("extensions", 5, TypeError),
     ],
 )
 async def test_refused_with_the_name_of_the_argument(
@@ -65,6 +67,12 @@ async def test_refused_with_the_name_of_the_argument(
     ("side", "name", "value", "error"),
     [
         (connect, "max_redirects", -1, ValueError),
+        (connect, "max_redirects", None, TypeError),
+        (connect, "ssl_context", True, TypeError),
+        (connect, "socket_factory", 5, TypeError),
+        (connect, "extra_headers", 5, TypeError),
+        (connect, "extra_headers", "X-A: a", TypeError),
+        (connect, "extra_headers", [("X-A", "a", "b")], TypeError),
         (connect, "extra_headers", {"X-A": "a\r\nX-B: c"}, ValueError),
         (connect, "extra_headers", {"X A": "a"}, ValueError),
         (connect, "extra_headers", [("X-A", 1)], TypeError),
@@ -75,12 +83,23 @@ async def test_refused_with_the_name_of_the_argument(
         (create, "max_connections", -1, ValueError),
         (create, "max_connections", float("nan"), TypeError),
         (create, "max_connections", "10", TypeError),
+        (create, "max_connections", 1.5, TypeError),
         (create, "origins", "https://a.example", TypeError),
+        (create, "origins", 5, TypeError),
+        (create, "origins", [b"https://a.example"], TypeError),
     ],
 )
 async def test_refused_on_one_side(side: Any, name: str, value: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="header" if name == "extra_headers" else name):
         await side(**{name: value})
+
+
+@pytest.mark.parametrize("factory", [None, Recorder(), NOWHERE])
+async def test_a_factory_that_is_none(factory: Any) -> None:
+    with pytest.raises(TypeError, match="ws_listener_factory"):
+        await ws_core.ws_connect(factory, NOWHERE)
+    with pytest.raises(TypeError, match="ws_listener_factory"):
+        await ws_core.ws_create_server(factory, "127.0.0.1")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""WebSockets at the speed of the wire: a client and a server for asyncio. What stands here is the public API."""
+"""WebSockets for asyncio: a client and a server whose data path is Cython and C. What stands here is the public API."""
 
 from typing import TYPE_CHECKING
 

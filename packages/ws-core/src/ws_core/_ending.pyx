@@ -76,9 +76,9 @@ cdef class Ending(Sender):
         """
         End the connection. No closing handshake is made: see :meth:`close`.
 
-        :param graceful: send first what waits in the backlog; the peer may take its time for that, and a peer that
-            takes nothing for seconds is cut. If a CLOSE was sent, the write side is closed first and the peer is given
-            a moment to read it and to close its own. False: drop what is not sent, now.
+        :param graceful: send first what waits in the backlog. If a CLOSE was sent, the write side is closed behind it
+            and the peer may read it and close its own. A peer that makes no progress for 2 seconds is cut, and every
+            peer after 60. False: drop what is not sent, now.
 
         May be called any number of times. No frame is delivered any more, not even those that have been received.
         """

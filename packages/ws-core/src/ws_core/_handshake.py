@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import httptools
@@ -399,8 +399,8 @@ def choose_subprotocol(request: WSUpgradeRequest, supported: Sequence[str]) -> s
 
 def check_subprotocols(subprotocols: Sequence[str]) -> tuple[str, ...]:
     """Names are tokens (section 4.1), each once."""
-    if isinstance(subprotocols, str):
-        raise TypeError(f"subprotocols must be a sequence of names, not the str {subprotocols!r}")
+    if isinstance(subprotocols, str) or not isinstance(subprotocols, Iterable):
+        raise TypeError(f"subprotocols must be a sequence of names, not {subprotocols!r}")
     names = tuple(subprotocols)
     probe: CIMultiDict[str] = CIMultiDict()
     for name in names:

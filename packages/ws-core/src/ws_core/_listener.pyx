@@ -60,7 +60,11 @@ cdef class WSListener:
         """The backlog has gone below the low-water mark: send again."""
 
     cpdef on_write_backlog(self, WSTransport transport):
-        """More than ``max_write_backlog`` bytes wait for the peer. By default the connection is cut."""
+        """
+        More than ``max_write_backlog`` bytes wait for the peer. By default the connection is cut.
+
+        Called within the send that passes the limit, and within later ones for as long as it is passed.
+        """
         if transport is None:
             raise TypeError("transport must be a WSTransport, not None")
         transport.disconnect(graceful=False)

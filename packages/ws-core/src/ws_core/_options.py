@@ -38,6 +38,21 @@ def resolve_logger(logger_name: WSLoggerLike, default: str) -> logging.Logger | 
     raise TypeError(f"logger_name must be a str, a Logger or a LoggerAdapter, not {type(logger_name).__name__}")
 
 
+def check_function(name: str, value: object) -> None:
+    """Something to call: a function or a class."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, or a class, not {value!r}")
+
+
+def check_count(name: str, value: int) -> int:
+    """How many of something."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, not {value!r}")
+    if value < 0:
+        raise ValueError(f"{name} must be 0 or more, it is {value}")
+    return value
+
+
 def check_seconds(name: str, value: float | None) -> float | None:
     """A time-out: a positive number of seconds, or None."""
     if value is None:
@@ -98,20 +113,6 @@ def make_config(
         debug=functools.partial(logger.log, WS_DEBUG_LL) if logger.isEnabledFor(WS_DEBUG_LL) else None,
         resets=reset_watch(),
     )
-
-
-def check_count(name: str, value: int) -> None:
-    """So many, or none."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, not {value!r}")
-    if value < 0:
-        raise ValueError(f"{name} must be 0 or more, it is {value}")
-
-
-def check_factory(ws_listener_factory: object) -> None:
-    """Before anybody connects."""
-    if not callable(ws_listener_factory):
-        raise TypeError(f"ws_listener_factory must be callable, not {ws_listener_factory!r}")
 
 
 def refuse(kwargs: dict[str, Any], instead: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ws_core._listener import WSListener
-from ws_core._options import WSLoggerLike, check_factory, resolve_logger
+from ws_core._options import WSLoggerLike, check_function, resolve_logger
 from ws_core._retry import Backoff, asked_pause_s, may_pass
 from ws_core._transport import WSTransport
 from ws_core.client import WSListenerFactory, ws_connect
@@ -79,7 +79,7 @@ def reconnecting(
     iteration is over when it has raised anything, or was cancelled: then nothing is left open, see
     :meth:`WSReconnecting.aclose`.
     """
-    check_factory(ws_listener_factory)
+    check_function("ws_listener_factory", ws_listener_factory)
     if not callable(url):
         parse_url(url)
     if retry is not None and not callable(retry):

@@ -88,7 +88,9 @@ cdef class WSTransport(Ending):
 
         What the peer does not take at once waits in the underlying transport, see :meth:`drain` and
         :attr:`write_backlog_size`. After :meth:`send_close` or :meth:`disconnect` nothing is sent and nothing is
-        raised. ValueError: no such message type, a control frame that is fragmented or over 125 bytes.
+        raised. TypeError: no message. ValueError: no such message type, a control frame that is fragmented or over 125
+        bytes, a str with half a surrogate pair (UnicodeEncodeError). Bytes that are sent as TEXT are not checked for
+        UTF-8.
         """
         if self.thread_id != PyThread_get_thread_ident():
             self.check_thread("send")
@@ -238,7 +240,13 @@ cdef class WSTransport(Ending):
             hooks.on_user_pong(self)
 
     async def measure_roundtrip_time(self, rounds):
-        """Round-trip times in seconds, `rounds` of them, by PING and PONG. Comes with ws-autoping."""
+        """
+        Round-trip times in seconds, `rounds` of them, by PING and PONG. Comes with ws-autoping: WSMissingExtension
+        without it.
+
+        asyncio.TimeoutError if an answer takes longer than 10 seconds, ConnectionResetError if the connection is, or
+        goes, down.
+        """
         self.check_thread("measure_roundtrip_time")
         return await find_service("measure_roundtrip_time")(self, rounds)
 

@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from ws_core._connect import Connector, WSSocketFactory
 from ws_core._handshake import ResponseReader, build_request, check_response, check_subprotocols, new_key
 from ws_core._listener import WSListener
-from ws_core._options import WSLoggerLike, check_count, check_factory, check_seconds, make_config, refuse
+from ws_core._options import WSLoggerLike, check_count, check_function, check_seconds, make_config, refuse
 from ws_core._protocol import WSProtocol
 from ws_core._sender import Config
 from ws_core._transport import WSTransport
@@ -95,9 +95,10 @@ async def ws_connect(
     :param kwargs: options of extensions (``proxy``, ``enable_auto_ping``, ...); the rest goes to
         ``loop.create_connection`` (``local_addr``, ``happy_eyeballs_delay``, ``server_hostname``, ...)
 
-    Raises :class:`WSInvalidURL`, :class:`WSMissingExtension` for an option whose distribution is not installed,
-    :class:`WSHandshakeError` and its subclasses if the server refuses or answers nonsense, asyncio.TimeoutError, and
-    whatever the system raises (OSError, ssl.SSLError), unwrapped.
+    Raises TypeError, ValueError and :class:`WSInvalidURL` for arguments that make no sense, :class:`WSMissingExtension`
+    for an option whose distribution is not installed, :class:`WSHandshakeError` and its subclasses if the server
+    refuses or answers nonsense, asyncio.TimeoutError, what the factory raises, and whatever the system raises (OSError,
+    ssl.SSLError), unwrapped. Then, and if it is cancelled, nothing is left open.
     """
     refuse(
         kwargs,
@@ -110,6 +111,7 @@ async def ws_connect(
             "port": "it stands in the URL",
         },
     )
+    check_function("ws_listener_factory", ws_listener_factory)
     active = claim_options(kwargs, extensions, True)
     loop = asyncio.get_running_loop()
     timeout_s = check_seconds("websocket_handshake_timeout", websocket_handshake_timeout)
@@ -125,9 +127,12 @@ async def ws_connect(
         max_write_backlog=max_write_backlog,
         busy_poll_us=busy_poll_us,
     )
+    if ssl_context is not None and not isinstance(ssl_context, SSLContext):
+        raise TypeError(f"ssl_context must be an SSLContext or None, not {ssl_context!r}")
+    if socket_factory is not None:
+        check_function("socket_factory", socket_factory)
     connector = Connector(loop, use_aiofastnet, ssl_context, socket_factory, active, kwargs)
     subprotocols = check_subprotocols(subprotocols)
-    check_factory(ws_listener_factory)
     check_count("max_redirects", max_redirects)
     headers: CIMultiDict[str] = CIMultiDict()
     add_headers(headers, extra_headers)

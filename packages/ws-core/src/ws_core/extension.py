@@ -37,11 +37,17 @@ _logger = logging.getLogger("ws_core.extension")
 class WSMessage(NamedTuple):
     """What is about to leave as one frame. ``message._replace(payload=...)`` makes another one."""
 
+    #: A WSMsgType; a message stays data, or stays control.
     msg_type: int
+    #: Before masking; at most 125 bytes of a control frame.
     payload: bytes
+    #: False for every frame but the last of a fragmented message.
     fin: bool = True
+    #: Reserved bits (RFC 6455 section 5.2): only for the owner of a negotiated extension.
     rsv1: bool = False
+    #: The second one.
     rsv2: bool = False
+    #: The third one.
     rsv3: bool = False
 
 
@@ -83,7 +89,7 @@ class TransportHook:
 
 
 class Connector(Protocol):
-    """What :meth:`Extension.open_connection` finds in ``options["connector"]``."""
+    """What ``Extension.open_connection`` finds in ``options["connector"]``."""
 
     async def open_transport(self, protocol: asyncio.BaseProtocol, url: WSParsedURL) -> asyncio.Transport:
         """A transport to the host and port of `url`, paused or not, without TLS."""
@@ -97,7 +103,7 @@ class Connector(Protocol):
 
 
 class Listening(Protocol):
-    """What :meth:`Extension.open_server` returns: an asyncio.Server, or whatever has these of its methods."""
+    """What ``Extension.open_server`` returns: an asyncio.Server, or whatever has these of its methods."""
 
     @property
     def sockets(self) -> Iterable[socket.socket]: ...
@@ -305,6 +311,8 @@ def claim_options(
 
     `extensions`: those of this connection only. They may own options, and are always active.
     """
+    if not isinstance(extensions, Iterable):
+        raise TypeError(f"extensions must be a sequence of Extension objects, not {extensions!r}")
     own = list(extensions)
     everybody = list(registered_extensions())
     for extension in own:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ws_core._accepting import SocketServer
 from ws_core._connect import FAST_TLS_BUFFERS, fast_net, own_sockets
 from ws_core._ending import check_close_timeout, close_payload
 from ws_core._handshake import check_subprotocols
-from ws_core._options import WSLoggerLike, check_count, check_factory, check_seconds, make_config, refuse
+from ws_core._options import WSLoggerLike, check_count, check_function, check_seconds, make_config, refuse
 from ws_core._protocol import WSProtocol
 from ws_core._transport import WSTransport
 from ws_core._upgrading import ServerHandshake, ServerSettings, WSServerListenerFactory
@@ -61,7 +61,7 @@ async def ws_create_server(
     :param subprotocols: the first of these that a client offers is chosen: ``transport.subprotocol``
     :param origins: allowed values of the Origin header (RFC 6455 section 10.2); another one gets 403. None in it
         allows requests without the header, which only programs send, never browsers
-    :param max_connections: a request beyond so many open connections gets 503
+    :param max_connections: an upgrade beyond so many open connections gets 503; other requests are served
     :param read_buffer_init_size: bytes; first size of the buffer that a frame grows in that is too large for one read
     :param strict: RFC 6455 in full. False hands over what comes: reserved bits, fragments in any order, text that is
         not UTF-8, any close code
@@ -73,14 +73,23 @@ async def ws_create_server(
     :param extensions: :class:`Extension` objects for this server only, beside the registered ones
     :param kwargs: options of extensions (``enable_auto_ping``, ...); the rest goes to ``loop.create_server``, or to
         ``loop.create_unix_server`` (``ssl``, ``backlog``, ``reuse_port``, ``sock``, ``start_serving``, ...)
+
+    Raises TypeError and ValueError for arguments that make no sense, :class:`WSMissingExtension` for an option whose
+    distribution is not installed, and whatever the system raises (OSError: the port is in use), unwrapped. Then nothing
+    is left open.
     """
     refuse(kwargs, {"protocol_factory": "the protocol is this library"})
+    check_function("ws_listener_factory", ws_listener_factory)
     active = claim_options(kwargs, extensions, False)
     loop = asyncio.get_running_loop()
     timeout_s = check_seconds("websocket_handshake_timeout", websocket_handshake_timeout)
-    if isinstance(origins, str):
-        raise TypeError(f"origins must be a sequence of values, not the str {origins!r}")
-    check_factory(ws_listener_factory)
+    if origins is not None:
+        if isinstance(origins, str) or not isinstance(origins, Iterable):
+            raise TypeError(f"origins must be a sequence of values, not {origins!r}")
+        origins = tuple(origins)
+        for origin in origins:
+            if origin is not None and not isinstance(origin, str):
+                raise TypeError(f"origins must be str or None, not {origin!r}")
     if max_connections is not None:
         check_count("max_connections", max_connections)
     config = make_config(

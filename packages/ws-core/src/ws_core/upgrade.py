@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict
 
@@ -27,8 +27,12 @@ def add_headers(headers: CIMultiDict[str], extra: WSHeadersLike | None) -> None:
     """Add a user's headers; `Host` replaces. Names and values that would break the message apart are refused."""
     if not extra:
         return
-    pairs = cast("Iterable[tuple[str, str]]", extra.items() if isinstance(extra, Mapping) else extra)
-    for name, value in pairs:
+    if isinstance(extra, str) or not isinstance(extra, Iterable):
+        raise TypeError(f"headers must be a mapping, or pairs of a name and a value, not {extra!r}")
+    for pair in extra.items() if isinstance(extra, Mapping) else extra:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"a header must be a pair of a name and a value, not {pair!r}")
+        name, value = pair
         _check_header(name, value)
         if name.lower() == "host":
             headers[name] = value

@@ -39,6 +39,7 @@ class WSParsedURL:
     path: str
     #: Percent-encoded; may be empty.
     query: str
+    #: Percent-decoded, as is the password.
     username: str | None = None
     password: str | None = field(default=None, repr=False)
 
