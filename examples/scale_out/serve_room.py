@@ -8,8 +8,8 @@ Redis and then sent to all viewers. A viewer that connects again says which mess
 has missed: the process that served it may have been killed, its viewers go on with another one.
 
 What is promised: a message that was answered by `{"stored": id}` comes to each viewer once, in the order of the ids,
-unless the viewer is away until HISTORY newer ones have come, or Redis forgets it: how much that may lose when it crashes
-is a matter of its configuration (appendfsync). A message that was not answered may have been stored all the same.
+unless the viewer is away until HISTORY newer ones have come, or Redis forgets it: what that may lose when it crashes is
+a matter of its configuration (appendfsync). A message that was not answered may have been stored all the same.
 """
 
 from __future__ import annotations
