@@ -5,14 +5,15 @@ curl http://127.0.0.1:9001/metrics
 python echo_client.py hello
 
 Core counts frames and bytes anyway, so nothing is done for a frame here: connections are looked at when Prometheus
-asks. A hook hears of each connection twice, when it opens and when it has ended.
+asks. A hook hears of each connection twice, when it opens and when it has ended; of requests that did not become one it
+does not hear. Several processes that share a port would each answer with their own figures: give /metrics of each a
+port of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -27,6 +28,7 @@ from ws_autoping import rtt_stats
 from ws_core import (
     Extension,
     TransportHook,
+    WSDisconnectKind,
     WSListener,
     WSStats,
     WSTransport,
@@ -45,7 +47,8 @@ class Connections(TransportHook, Collector):
     def __init__(self) -> None:
         self._open: set[WSTransport] = set()
         self._opened = 0
-        self._ended: Counter[str] = Counter()
+        # All there can be, from the start: a counter that appears with 1 has not increased for Prometheus.
+        self._ended: Counter[str] = Counter({kind.value: 0 for kind in WSDisconnectKind})
         self._past = (0, 0, 0, 0)  # what those that have ended had carried
 
     def on_open(self, transport: WSTransport) -> None:
@@ -72,11 +75,11 @@ class Connections(TransportHook, Collector):
         backlog = [transport.write_backlog_size for transport in self._open]
         yield GaugeMetricFamily("websocket_backlog_bytes", "Wait for slow peers", sum(backlog))
         yield GaugeMetricFamily("websocket_backlog_bytes_most", "For the slowest one", max(backlog, default=0))
-        # Not a number until keepalive has measured some.
-        times = [rtt.smoothed for rtt in map(rtt_stats, self._open) if rtt.count] or [math.nan]
-        mean = sum(times) / len(times)
-        yield GaugeMetricFamily("websocket_round_trip_seconds", "Mean over connections, each smoothed", mean)
-        yield GaugeMetricFamily("websocket_round_trip_seconds_most", "The farthest", max(times))
+        times = [rtt.smoothed for rtt in map(rtt_stats, self._open) if rtt.count]
+        if times:  # keepalive has measured some
+            mean = sum(times) / len(times)
+            yield GaugeMetricFamily("websocket_round_trip_seconds", "Mean over connections, each smoothed", mean)
+            yield GaugeMetricFamily("websocket_round_trip_seconds_most", "The farthest", max(times))
 
 
 def _sum(total: tuple[int, int, int, int], stats: WSStats) -> tuple[int, int, int, int]:
@@ -119,7 +122,7 @@ class Site:
         return [Metrics(self.connections)]
 
     def answer(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener | None:
-        if request.path == b"/metrics":
+        if request.path.partition(b"?")[0] == b"/metrics":
             body, headers = generate_latest(self._registry), {"Content-Type": CONTENT_TYPE_LATEST}
             return WSUpgradeResponseWithListener(WSUpgradeResponse.create_ok_response(body, headers), None)
         return Echo()

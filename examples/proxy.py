@@ -32,7 +32,7 @@ async def main() -> int:
     url = f"{'wss' if args.tls else 'ws'}://{args.host}:{args.port}/"
     try:
         transport, _ = await ws_connect(lambda: Client(["hello", "proxy"]), url, proxy=args.proxy)
-    except WSProxyError as exc:
+    except (WSProxyError, OSError) as exc:  # it refuses; it is not there, or says nothing in time
         print(f"no way through the proxy: {exc}")
         return 1
     print(f"connected to {url}")

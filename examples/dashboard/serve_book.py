@@ -4,7 +4,7 @@ python serve_book.py                      # then open http://127.0.0.1:9001/
 
 The book moves as often as the page's slider says. Each state goes to all viewers by one broadcast(). A viewer who does
 not keep up is left out while something waits for it, and gets the newest state when that has gone: it sees fewer states
-than the others, but none that is old.
+than the others, and old ones only as many as the kernels of both sides hold.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ from ws_core import (
 
 PAGE = Path(__file__).with_name("page.html")
 LEVELS = 12
-RATES = (1, 1000)  # states a second: the slowest and the fastest that a viewer may ask for
+RATES = (1, 1000)  # states a second: the slowest and the fastest that somebody may ask for
+LARGEST = 1024  # bytes of what a viewer may say
+BACKLOG = 64 * 1024  # bytes; a viewer who asks and asks and does not read the answers is cut
 SEND_BUFFER = 16 * 1024  # bytes that the kernel may hold for one viewer: what is in there will be old when it is read
 
 
@@ -54,6 +56,10 @@ class Book:
         bids = [(price, self._sizes[price]) for price in range(self._price - 1, self._price - 1 - LEVELS, -1)]
         asks = [(price, self._sizes[price]) for price in range(self._price + 1, self._price + 1 + LEVELS)]
         return json.dumps({"number": self.number, "bids": bids, "asks": asks, "viewers": viewers, "rate": rate})
+
+
+def allowed(rate: int) -> int:
+    return min(max(rate, RATES[0]), RATES[1])
 
 
 class Viewer(WSListener):
@@ -85,10 +91,10 @@ class Viewer(WSListener):
         try:
             asked = json.loads(frame.get_payload_as_bytes())
             if "rate" in asked:
-                self._market.rate = min(max(int(asked["rate"]), RATES[0]), RATES[1])
+                self._market.rate = allowed(int(asked["rate"]))
             if "sent" in asked:  # a browser cannot send PINGs: it times the answer to this
                 transport.send(WSMsgType.TEXT, json.dumps({"sent": asked["sent"]}))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError, RecursionError):  # what JSON can be
             transport.send_close(WSCloseCode.UNSUPPORTED_DATA, "what is that?")
             transport.disconnect()
 
@@ -101,7 +107,7 @@ class Market:
     """The book, those who watch it, and those of them who have not read what they have got."""
 
     def __init__(self, rate: int) -> None:
-        self.rate = rate
+        self.rate = allowed(rate)
         self.book = Book()
         self.viewers: set[WSTransport] = set()
         self.behind: set[WSTransport] = set()
@@ -117,8 +123,11 @@ class Market:
         return Viewer(self) if request.path == b"/book" else None
 
     async def move(self) -> None:
+        clock = asyncio.get_running_loop().time
+        due = clock()
         while True:
-            await asyncio.sleep(1 / self.rate)
+            due = max(due + 1 / self.rate, clock())  # what was too late is not made up for
+            await asyncio.sleep(due - clock())
             self.book.step()
             broadcast(self.viewers - self.behind, WSMsgType.TEXT, self.state())
 
@@ -131,7 +140,9 @@ async def main() -> None:
     args = parser.parse_args()
 
     market = Market(args.rate)
-    server = await ws_create_server(market.answer, args.host, args.port)
+    server = await ws_create_server(
+        market.answer, args.host, args.port, max_frame_size=LARGEST, max_write_backlog=BACKLOG
+    )
     print(f"listening on port {server.sockets[0].getsockname()[1]}", flush=True)
     async with server:
         await market.move()

@@ -8,7 +8,8 @@ Redis and then sent to all viewers. A viewer that connects again says which mess
 has missed: the process that served it may have been killed, its viewers go on with another one.
 
 What is promised: a message that was answered by `{"stored": id}` comes to each viewer once, in the order of the ids,
-unless the viewer is away until HISTORY newer ones have come.
+unless the viewer is away until HISTORY newer ones have come, or Redis forgets it: what that may lose when it crashes is
+a matter of its configuration (appendfsync). A message that was not answered may have been stored all the same.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import sys
 from typing import Any
 from urllib.parse import parse_qs
 
 import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from ws_core import (
@@ -39,16 +43,27 @@ from ws_core import (
 
 STREAM = "room"
 HISTORY = 10_000  # messages that Redis keeps, at least
-AT_ONCE = 500  # messages that are fetched at a time
-RETRY_S = 0.5
+LARGEST = 4096  # bytes of a message; JSON may need six times as many
+AT_ONCE = 32  # messages that are fetched, and sent, at a time
 BACKLOG = 1 << 20  # bytes; a viewer for whom more waits is cut, and comes back for what it has missed
+UNSTORED = 1000  # messages that a viewer may say faster than they are stored
+RETRY_S = 0.5
 NOTHING = "0-0"
+
+
+def place(request: WSUpgradeRequest) -> str:
+    """The id of the message that a viewer has seen last. ValueError if it is none."""
+    query = parse_qs(request.path.partition(b"?")[2].decode(), errors="strict")
+    seen = query.get("after", [NOTHING])[0]
+    if not re.fullmatch(r"\d{1,18}-\d{1,18}", seen, re.ASCII):
+        raise ValueError(seen)
+    return seen
 
 
 def order(number: str) -> tuple[int, int]:
     """Ids of a stream are a time and a number."""
     milliseconds, _, sequence = number.partition("-")
-    return int(milliseconds), int(sequence or 0)
+    return int(milliseconds), int(sequence)
 
 
 def line(number: str, fields: dict[str, str]) -> str:
@@ -61,6 +76,7 @@ class Room:
     def __init__(self, store: redis.asyncio.Redis) -> None:
         self._store: Any = store  # its types do not know that decode_responses=True leaves no bytes
         self.last = NOTHING
+        self._moved = asyncio.Event()
         self.viewers: set[WSTransport] = set()
 
     async def begin(self) -> None:
@@ -79,10 +95,15 @@ class Room:
             for _, entries in answer:
                 self.last = entries[-1][0]
                 broadcast(self.viewers, WSMsgType.TEXT, [line(*entry) for entry in entries])
+                self._moved.set()
+                self._moved.clear()  # whoever waited goes on, and looks again
 
     async def welcome(self, transport: WSTransport, seen: str) -> None:
         """Bring a viewer up to date; then it is one of those who get what is new."""
-        while order(seen) < order(self.last):
+        while order(seen) != order(self.last):
+            if order(seen) > order(self.last):  # it comes from a process that was faster
+                await self._moved.wait()
+                continue
             missed = await self._store.xrange(STREAM, min=f"({seen}", max=self.last, count=AT_ONCE)
             if not missed:
                 break
@@ -101,7 +122,7 @@ class Viewer(WSListener):
     def __init__(self, room: Room, seen: str) -> None:
         self._room = room
         self._seen = seen
-        self._said: asyncio.Queue[str] = asyncio.Queue()
+        self._said: asyncio.Queue[str] = asyncio.Queue(UNSTORED)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._task = asyncio.create_task(self._serve(transport))
@@ -121,6 +142,9 @@ class Viewer(WSListener):
         if frame.msg_type == WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code(), frame.get_close_message())
             transport.disconnect()
+        elif self._said.full():
+            transport.send_close(WSCloseCode.TRY_AGAIN_LATER, "too fast")
+            transport.disconnect()
         elif frame.msg_type == WSMsgType.TEXT and frame.fin:
             self._said.put_nowait(frame.get_payload_as_utf8_text())
         else:
@@ -136,15 +160,15 @@ async def work(args: argparse.Namespace) -> None:
     """One process."""
 
     def answer(request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
-        seen = parse_qs(request.path.partition(b"?")[2].decode()).get("after", [NOTHING])[0]
         try:
-            order(seen)
+            return Viewer(room, place(request))
         except ValueError:
             refusal = WSUpgradeResponse.create_error_response(400, b"after= is the id of a message\n")
             return WSUpgradeResponseWithListener(refusal, None)
-        return Viewer(room, seen)
 
-    async with redis.asyncio.Redis.from_url(args.redis, decode_responses=True, protocol=2) as store:
+    # What is tried again by itself would be stored twice, if only the answer was lost.
+    once = Retry(NoBackoff(), retries=0)
+    async with redis.asyncio.Redis.from_url(args.redis, decode_responses=True, protocol=2, retry=once) as store:
         room = Room(store)
         await room.begin()
         server = await ws_create_server(
@@ -152,6 +176,7 @@ async def work(args: argparse.Namespace) -> None:
             args.host,
             args.port,
             reuse_port=True,
+            max_frame_size=LARGEST,
             max_write_backlog=BACKLOG,
         )
         # In one write, since the others print into the same pipe.

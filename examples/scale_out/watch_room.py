@@ -62,10 +62,13 @@ async def main() -> None:
 
     def typed() -> None:
         text = sys.stdin.readline()
-        if text.strip() and watch.transport is not None and not watch.transport.is_disconnected:
-            watch.transport.send(WSMsgType.TEXT, text.strip())
-        elif not text:
+        if not text:
             asyncio.get_running_loop().remove_reader(sys.stdin)
+        elif watch.transport is None or watch.transport.is_disconnected:
+            print("not connected, nothing was said", file=sys.stderr)
+        elif text.strip():
+            # A program that must know that it was stored would wait for the answer, and say it again if none comes.
+            watch.transport.send(WSMsgType.TEXT, text.strip())
 
     if sys.stdin.isatty():
         asyncio.get_running_loop().add_reader(sys.stdin, typed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,15 @@ async def test_proxy(one_net: Net) -> None:
     lines = await output_of("proxy.py", "--proxy", f"http://127.0.0.1:{proxy_port}", "--port", port)
     assert lines == [f"connected to ws://127.0.0.1:{port}/", "echo: hello", "echo: proxy"]
     assert len(requests) == 1
+
+
+async def test_a_proxy_that_is_not_there() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        (line,) = await output_of("proxy.py", "--proxy", url, code=1)
+    assert line.startswith("no way through the proxy: ")
+    assert "refused" in line or "Connect call failed" in line
 
 
 async def test_proxy_of_the_system(one_net: Net, monkeypatch: pytest.MonkeyPatch) -> None:

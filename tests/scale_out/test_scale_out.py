@@ -15,16 +15,17 @@ import re
 import shutil
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import redis.asyncio
 from example import EXAMPLES, run_example
 
 from harness import Recorder, until, within
-from ws_core import WSFrame, WSHandshakeError, WSMsgType, WSTransport, ws_connect
+from ws_core import WSCloseCode, WSFrame, WSHandshakeError, WSMsgType, WSTransport, ws_connect
 
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 PROGRAMS = ("redis-server", "haproxy")
@@ -75,6 +76,15 @@ async def running(*command: object, port: int, **env: object) -> AsyncIterator[a
         await process.wait()
 
 
+def connections_of(pid: int) -> int:
+    """Sockets that a process has."""
+    found = 0
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found += os.readlink(each).startswith("socket:")
+    return found
+
+
 class Speaker(Recorder):
     """Says things, and knows what has been stored."""
 
@@ -113,18 +123,38 @@ async def test_a_worker_is_killed(tmp_path: Path) -> None:
         try:
             await until(lambda: all(watch.transport for watch in watches))
             stored = await speak(url, 0)
-            os.kill(workers[0], signal.SIGKILL)
+            # One that serves viewers, which see their connections end.
+            before = [watch.transport for watch in watches]
+            victim = max(workers, key=connections_of)
+            os.kill(victim, signal.SIGKILL)
             stored += await speak(url, MESSAGES)
             # All that was answered, once and in order, also for the viewers of the worker that is gone.
             await until(lambda: all(len(mine) >= len(stored) for mine in seen))
             for mine in seen:
                 assert [number for number, _ in mine] == stored
                 assert [text for _, text in mine] == [f"message {number}" for number in range(2 * MESSAGES)]
-            # Another worker has taken its place, and one who comes now gets all of it.
+            back = [watch.transport for watch in watches if watch.transport not in before]
+            assert back
+            # Another worker has taken its place.
+            said = await example.line()
+            assert "listening" in said
+            workers = [pid for pid in workers if pid != victim] + [int(said.split()[1])]
+            # Once more, that of somebody who has said something which is not all answered yet.
+            stored += await speak(url, 2 * MESSAGES, kill_in_the_middle_of=workers)
+            await until(lambda: all(set(stored) <= {number for number, _ in mine} for mine in seen))
             assert "listening" in await example.line()
+            texts = {f"message {number}" for number in range(3 * MESSAGES)}
+            await until(lambda: len({len(mine) for mine in seen}) == 1)
+            for mine in seen:
+                # What was stored and not answered was said again, and is there twice. All have the same.
+                assert mine == seen[0]
+                assert {text for _, text in mine} == texts
+                numbers = [order(number) for number, _ in mine]
+                assert numbers == sorted(set(numbers))
+            # One who comes now gets all of it.
             late: list[tuple[str, str]] = []
             tasks.append(asyncio.create_task(module.Watch(url, lambda *message: late.append(message)).run()))
-            await until(lambda: len(late) == len(stored))
+            await until(lambda: len(late) == len(seen[0]))
             assert late == seen[0]
         finally:
             for task in tasks:
@@ -133,9 +163,17 @@ async def test_a_worker_is_killed(tmp_path: Path) -> None:
         await example.interrupt(log="ended: -9")
 
 
-async def speak(url: str, first: int) -> list[str]:
-    """Say some messages; if the connection breaks meanwhile, those that were not answered again. Returns the ids."""
+def order(number: str) -> tuple[int, ...]:
+    return tuple(map(int, number.split("-")))
+
+
+async def speak(url: str, first: int, *, kill_in_the_middle_of: Sequence[int] = ()) -> list[str]:
+    """Say some messages; if the connection breaks meanwhile, those that were not answered again. Returns the ids.
+
+    `kill_in_the_middle_of`: workers, of which the one that listens to us is killed.
+    """
     stored: list[str] = []
+    workers = {pid: connections_of(pid) for pid in kill_in_the_middle_of}
     for attempt in itertools.count():
         assert attempt < 50
         try:
@@ -143,9 +181,15 @@ async def speak(url: str, first: int) -> list[str]:
         except (OSError, WSHandshakeError):
             continue
         assert isinstance(speaker, Speaker)
+        victim = max(workers, key=lambda pid: connections_of(pid) - workers[pid], default=None)
+        workers.clear()
         for number in range(first + len(stored), first + MESSAGES):
             transport.send(WSMsgType.TEXT, f"message {number}")
+        if victim is not None:
+            await until(lambda: speaker.stored)  # noqa: B023
+            os.kill(victim, signal.SIGKILL)
         await until(lambda: len(speaker.stored) + len(stored) == MESSAGES or transport.is_disconnected)  # noqa: B023
+        assert victim is None or len(speaker.stored) < MESSAGES
         stored += speaker.stored
         await transport.close()
         if len(stored) == MESSAGES:
@@ -153,7 +197,8 @@ async def speak(url: str, first: int) -> list[str]:
     raise AssertionError
 
 
-async def test_a_wrong_place_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["yesterday", "1", "1-", "-1-0", "%FF", "1-0%0A", "99999999999999999999-0"])
+async def test_a_wrong_place_is_refused(tmp_path: Path, place: str) -> None:
     store, room = free_port(), free_port()
     async with (
         running("redis-server", "--port", store, "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path, port=store),
@@ -163,5 +208,61 @@ async def test_a_wrong_place_is_refused(tmp_path: Path) -> None:
     ):
         await example.line()
         with pytest.raises(Exception, match="400"):
-            await ws_connect(Recorder, f"ws://127.0.0.1:{room}/?after=yesterday")
+            await ws_connect(Recorder, f"ws://127.0.0.1:{room}/?after={place}")
+        await example.interrupt()
+
+
+async def test_a_worker_that_is_behind(tmp_path: Path) -> None:
+    """Who comes from another worker, which was faster, does not get twice what it has seen."""
+    store, room = free_port(), free_port()
+    async with (
+        running("redis-server", "--port", store, "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path, port=store),
+        run_example(
+            *("scale_out/serve_room.py", "--port", room, "--redis", f"redis://127.0.0.1:{store}/0", "--workers", 1)
+        ) as example,
+        redis.asyncio.Redis(port=store, decode_responses=True) as client,
+    ):
+        await example.line()
+        # The worker loses its connection, and tries again after a while: this message it does not know yet.
+        await client.client_kill_filter(_type="normal", skipme=True)
+        seen: Any = await client.xadd("room", {"text": "seen"})
+        shown: list[tuple[str, str]] = []
+        watch = watch_room().Watch(f"ws://127.0.0.1:{room}/", lambda *message: shown.append(message))
+        watch.last = seen
+        task = asyncio.create_task(watch.run())
+        try:
+            await until(lambda: watch.transport)
+            new: Any = await client.xadd("room", {"text": "new"})
+            await until(lambda: shown and shown[-1][0] == new)
+            assert shown == [(new, "new")]
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+        await example.interrupt(log="no Redis, trying again")
+
+
+async def test_large_messages(tmp_path: Path) -> None:
+    """More of them than may wait for a viewer come to one who has been away; one that could never come is refused."""
+    store, room = free_port(), free_port()
+    async with (
+        running("redis-server", "--port", store, "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path, port=store),
+        run_example(
+            *("scale_out/serve_room.py", "--port", room, "--redis", f"redis://127.0.0.1:{store}/0", "--workers", 1)
+        ) as example,
+    ):
+        await example.line()
+        url = f"ws://127.0.0.1:{room}/"
+        transport, speaker = await within(ws_connect(Speaker, url))
+        for _ in range(300):
+            transport.send(WSMsgType.TEXT, "\x01" * 4000)  # six times as many in JSON
+        await until(lambda: len(speaker.stored) == 300)
+        transport.send(WSMsgType.TEXT, "x" * 5000)
+        await within(transport.wait_disconnected())
+        assert transport.close_handshake is not None
+        assert transport.close_handshake.recv is not None
+        assert transport.close_handshake.recv.code == WSCloseCode.MESSAGE_TOO_BIG
+        transport, late = await within(ws_connect(Recorder, url))
+        for _ in range(300):
+            assert (await late.frame()).msg_type == WSMsgType.TEXT
+        await transport.close()
         await example.interrupt()

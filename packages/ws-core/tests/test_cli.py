@@ -1,69 +1,21 @@
-"""``python -m ws_core`` and ``python -m ws_core.bench``, as a shell and as a person would run them."""
+"""``python -m ws_core`` in a pipe; what both commands make of their arguments."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
-import importlib.util
-import itertools
 import json
 import os
-import pty
 import re
-import struct
+import signal
 import sys
-import termios
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from harness import Echo, Net, Recorder, certificate_authority, until, within
-from ws_core import WSCloseCode, WSFrame, WSMsgType, WSTransport
-from ws_core._cli.histogram import Histogram
-from ws_core._cli.screen import harmless
-
-ENV = {**os.environ, "TERM": "xterm", "NO_COLOR": "", "COLUMNS": "100"}
-TALK, BENCH = "ws_core", "ws_core.bench"
-
-
-async def command(*arguments: object, stdin: bytes = b"", module: str = TALK) -> tuple[int, bytes, str]:
-    """Exit code, stdout and stderr."""
-    process = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-W", "error", "-m", module, *map(str, arguments)],
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=ENV,
-    )
-    try:
-        out, err = await within(process.communicate(stdin))
-    finally:
-        if process.returncode is None:
-            process.kill()
-    assert b"Traceback" not in err, err.decode()
-    return process.returncode, out, err.decode()
-
-
-class Sends(Recorder):
-    """A server's listener that says something by itself, then closes."""
-
-    what: tuple[tuple[WSMsgType, Any], ...] = ()
-    close: tuple[Any, ...] = (WSCloseCode.OK,)
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        super().on_ws_connected(transport)
-        for kind, message in self.what:
-            transport.send(kind, message)
-        transport.send_close(*self.close)
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == WSMsgType.CLOSE:
-            transport.disconnect()
-
-
-# ------------------------------------------------------------------ in a pipe
+from commands import BENCH, TALK, Sends, certificates, command
+from harness import Echo, Net, Recorder, until, within
+from ws_core import WSCloseCode, WSFrame, WSMsgType, WSTransport, __version__
+from ws_core._cli.arguments import hide_password
 
 
 async def test_lines_are_messages(net: Net) -> None:
@@ -74,16 +26,6 @@ async def test_lines_are_messages(net: Net) -> None:
         code, out, err = await command(net.url(server), *trust, stdin=f"hello\n\r\n\n{long}\nlast".encode())
     assert (code, out.decode()) == (0, f"hello\n\n\n{long}\nlast\n"), err
     assert "closed: 1000" in err
-
-
-@contextlib.contextmanager
-def certificates(net: Net) -> Any:
-    """Arguments that make the command trust the server."""
-    if not net.tls:
-        yield ()
-        return
-    with certificate_authority().cert_pem.tempfile() as file:
-        yield ("--ca", file)
 
 
 async def test_bytes_go_both_ways_as_they_are(one_net: Net) -> None:
@@ -166,6 +108,83 @@ async def test_a_message_that_is_too_large(one_net: Net) -> None:
     assert (code, out) == (3, b"")
 
 
+async def test_a_message_in_very_many_fragments(one_net: Net) -> None:
+    """What has come is not counted again with each of them: that took minutes for as many as these."""
+
+    class Talks(Sends):
+        def on_ws_connected(self, transport: WSTransport) -> None:
+            transport.send(WSMsgType.TEXT, "x", fin=False)
+            with transport.cork():
+                for _ in range(60_000):
+                    transport.send(WSMsgType.CONTINUATION, "x", fin=False)
+            transport.send(WSMsgType.CONTINUATION, "x")
+            super().on_ws_connected(transport)
+
+    server = await one_net.serve(lambda request: Talks())
+    assert (await command(one_net.url(server)))[:2] == (0, b"x" * 60_002 + b"\n")
+
+
+async def test_json_stays_what_it_was(one_net: Net) -> None:
+    """Numbers that a float cannot hold, keys that are there twice, half a surrogate pair."""
+    message = '{"a":1.10,"a":[1e400,{},[ ]],"b":"\\ud800 \\" ]ü"}'
+
+    class Talks(Sends):
+        what = ((WSMsgType.TEXT, message), (WSMsgType.TEXT, "[" * 500 + "]" * 500))
+
+    server = await one_net.serve(lambda request: Talks())
+    code, out, _ = await command(one_net.url(server), "--json")
+    assert code == 0
+    lines = out.decode().splitlines()
+    assert lines.pop() == "[" * 500 + "]" * 500  # it would be indented by more than anybody can read
+    assert [line.strip() for line in lines] == [
+        *["{", '"a": 1.10,', '"a": [', "1e400,", "{},", "[]", "],", '"b": "\\ud800 \\" ]ü"', "}"]
+    ]
+
+
+async def test_a_password_is_not_shown(one_net: Net) -> None:
+    server = await one_net.serve(lambda request: Echo())
+    url = one_net.url(server).replace("//", "//me:secret@")
+    _, _, err = await command(url)
+    assert "connected to ws://me:***@" in err
+    _, out, err = await command(url, "--duration", 0.05, "--warm-up", 0, "--json", module=BENCH)
+    assert json.loads(out)["url"].startswith("ws://me:***@")
+    assert hide_password("ws://me:p@ss@host/?a=b:c@d") == "ws://me:***@host/?a=b:c@d"
+    assert hide_password("ws://host:1/?a=b:c@d") == "ws://host:1/?a=b:c@d"
+
+
+@pytest.mark.parametrize("how", ["<&-", ">&-", "<&- >&-"])
+async def test_closed_descriptors(one_net: Net, how: str) -> None:
+    """What a shell closes: nothing is read of what has got its number, and nothing fails."""
+    server = await one_net.serve(lambda request: Echo())
+    shell = f'exec "$@" {how}'
+    process = await asyncio.create_subprocess_exec(
+        *["/bin/sh", "-c", shell, "sh", sys.executable, "-m", TALK, one_net.url(server)],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, err = await within(process.communicate(b"x\n"))
+    assert (process.returncode, err.decode().splitlines()[1:]) == (0, ["closed: 1000"])
+
+
+async def test_nobody_reads(one_net: Net) -> None:
+    """As in `... | head -1`: the end of it, without a word."""
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", TALK, one_net.url(await one_net.serve(lambda request: Echo()))],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=(pipe := os.pipe())[1],
+        stderr=asyncio.subprocess.PIPE,
+    )
+    for end in pipe:
+        os.close(end)
+    assert process.stdin is not None
+    process.stdin.write(b"x\n")
+    assert process.stderr is not None
+    err = await within(process.stderr.read())
+    assert (await within(process.wait()), err.decode().splitlines()[1:]) == (3, [])
+    process.stdin.close()
+
+
 async def test_headers_and_subprotocols(one_net: Net) -> None:
     requests: list[Any] = []
     server = await one_net.serve(lambda request: requests.append(request) or Echo(), subprotocols=["b"])
@@ -199,7 +218,8 @@ sys.exit(talk.main())
 """
 
 
-async def test_ctrl_c_in_a_pipe(one_net: Net) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_in_a_pipe(one_net: Net, number: signal.Signals) -> None:
     """The connection is closed properly all the same."""
     ends: list[Any] = []
 
@@ -209,14 +229,19 @@ async def test_ctrl_c_in_a_pipe(one_net: Net) -> None:
 
     server = await one_net.serve(lambda request: Server())
     process = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-c", INTERRUPTED_IN_A_CALLBACK, one_net.url(server)],
+        *[
+            sys.executable,
+            "-c",
+            INTERRUPTED_IN_A_CALLBACK.replace("SIGINT)\n ", f"{number.name})\n "),
+            one_net.url(server),
+        ],
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stdin is not None
     process.stdin.write(b"hello\n")
-    assert await within(process.wait()) == 130
+    assert await within(process.wait()) == 128 + number
     out, err = await process.communicate()
     assert (out, b"Traceback" in err) == (b"hello\n", False)
     await until(lambda: ends)
@@ -233,6 +258,8 @@ async def test_ctrl_c_in_a_pipe(one_net: Net) -> None:
         (["ws://127.0.0.1:1/", "-H", "x: a\nb"], 2, "line break"),
         (["ws://127.0.0.1:1/", "--timeout", "0"], 2, "more than 0"),
         (["wss://127.0.0.1:1/", "--ca", "/nowhere"], 1, "No such file"),
+        (["ws://127.0.0.1:1/", "--max-size", "0"], 2, "1 or more"),
+        (["http://\x1b[2J/"], 1, "\\x1b[2J"),
         ([], 2, "url"),
     ],
 )
@@ -241,6 +268,20 @@ async def test_what_cannot_be(arguments: list[str], code: int, said: str, module
     found, out, err = await command(*arguments, module=module)
     assert (found, out) == (code, b"")
     assert said.lower() in err.lower()
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [(TALK, ["--linger", "-1"]), (TALK, ["--linger", "nan"]), (BENCH, ["--warm-up", "-1"]), (BENCH, ["--size", "-1"])],
+)
+async def test_numbers_that_cannot_be(module: str, arguments: list[str]) -> None:
+    code, _, err = await command("ws://127.0.0.1:1/", *arguments, module=module)
+    assert (code, "must be 0 or more" in err) == (2, True)
+
+
+@pytest.mark.parametrize("module", [TALK, BENCH])
+async def test_the_version(module: str) -> None:
+    assert await command("--version", module=module) == (0, f"wirelark-ws-core {__version__}\n".encode(), "")
 
 
 async def test_text_that_is_none(one_net: Net) -> None:
@@ -260,194 +301,3 @@ async def test_a_certificate_that_nobody_trusts() -> None:
     assert set(complaints) <= {"SSL handshake failed"}  # the server's, of a client that hung up
     assert (await command(net.url(server), "--insecure", stdin=b"x"))[:2] == (0, b"x\n")
     await within(server.shutdown())
-
-
-# ------------------------------------------------------------------ in a terminal
-
-
-class Person:
-    """Somebody at a terminal."""
-
-    def __init__(self, process: asyncio.subprocess.Process, fd: int) -> None:
-        self.process = process
-        self.fd = fd
-        self.seen = ""
-        self._more = asyncio.Event()
-        asyncio.get_running_loop().add_reader(fd, self._read)
-
-    def _read(self) -> None:
-        try:
-            data = os.read(self.fd, 65536)
-        except OSError:
-            data = b""
-        if data:
-            # A terminal answers when it is asked where the cursor is.
-            if b"\x1b[6n" in data:
-                os.write(self.fd, b"\x1b[1;1R")
-            self.seen += re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", data.decode(errors="replace"))
-        else:
-            asyncio.get_running_loop().remove_reader(self.fd)
-        self._more.set()
-
-    async def sees(self, text: str) -> None:
-        """Wait until `text` has been shown, and go on behind it."""
-
-        async def look() -> None:
-            while text not in self.seen:
-                self._more.clear()
-                await self._more.wait()
-            self.seen = self.seen.partition(text)[2]
-
-        try:
-            await within(look())
-        except asyncio.TimeoutError:
-            raise AssertionError(f"{text!r} is not in {self.seen!r}") from None
-
-    def types(self, text: str) -> None:
-        os.write(self.fd, text.encode())
-
-
-@contextlib.asynccontextmanager
-async def at_a_terminal(*arguments: object, without: tuple[str, ...] = ()) -> AsyncIterator[Person]:
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
-    hide = "".join(f"sys.modules[{name!r}] = None; " for name in without)
-    run = f"import sys; {hide}from ws_core._cli.talk import main; sys.exit(main())"
-    process = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-c", run, *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs, env=ENV
-    )
-    os.close(theirs)
-    try:
-        yield Person(process, ours)
-        await within(process.wait())
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-        asyncio.get_running_loop().remove_reader(ours)
-        os.close(ours)
-
-
-@pytest.mark.parametrize("without", [(), ("rich", "prompt_toolkit")], ids=["cli extra", "nothing else"])
-async def test_a_person_talks(one_net: Net, without: tuple[str, ...]) -> None:
-    assert importlib.util.find_spec("rich")
-    assert importlib.util.find_spec("prompt_toolkit")
-    server = await one_net.serve(lambda request: Echo())
-    async with at_a_terminal(one_net.url(server), without=without) as person:
-        await person.sees("connected to ws://")
-        for typed, answer in (
-            ("hello", "< hello"),
-            ('{"a":[1]}', '"a": ['),
-            ("//slash", "< /slash"),
-            ("/binary 01 ff", "< 2 bytes: 01 ff"),
-            ("/binary xyz", "/binary: non-hexadecimal"),
-            ("/ping there", "round trip "),
-            ("/stats", "sent 5 frames"),
-            ("/help", "Ctrl-D ends"),
-            ("/close 1000 bye", "closed: 1000 bye"),
-        ):
-            person.types(typed + "\r")
-            await person.sees(answer)
-    assert person.process.returncode == 0
-
-
-@pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
-async def test_a_person_leaves(one_net: Net, key: str) -> None:
-    server = await one_net.serve(lambda request: Echo())
-    async with at_a_terminal(one_net.url(server)) as person:
-        await person.sees(">")
-        person.types(key)
-        await person.sees("closed: 1000")
-    assert person.process.returncode == 0
-
-
-async def test_a_server_cannot_reach_the_terminal(one_net: Net) -> None:
-    class Talks(Sends):
-        what = (
-            (WSMsgType.TEXT, "\x1b]0;title\x07 \x9b31m"),
-            (WSMsgType.TEXT, '{"a": "\x1b[31m"}'.replace("\x1b", "\\u001b")),
-        )
-        close = (WSCloseCode.OK, "\x1b[2J")
-
-    server = await one_net.serve(lambda request: Talks())
-    async with at_a_terminal(one_net.url(server)) as person:
-        await person.sees("< \\x1b]0;title\\x07 \\x9b31m")
-        await person.sees("\\u001b[31m")
-        await person.sees("closed: 1000 \\x1b[2J")
-    assert harmless("a\tb\nc\x7f") == "a\tb\nc\\x7f"
-
-
-# ------------------------------------------------------------------ the benchmark
-
-
-async def test_a_benchmark(net: Net) -> None:
-    server = await net.serve(lambda request: Echo())
-    with certificates(net) as trust:
-        arguments = ("--duration", 0.2, "--warm-up", 0.05, "--connections", 3, "--in-flight", 4, "--size", 70_000)
-        code, out, err = await command(net.url(server), *trust, *arguments, "--json", module=BENCH)
-    assert code == 0, err
-    result = json.loads(out)
-    assert (result["connections"], result["in_flight"], result["size"]) == (3, 4, 70_000)
-    assert result["messages"] >= 12
-    times = list(result["round_trip_s"].values())
-    assert times == sorted(times)
-    assert times[0] > 0
-
-
-async def test_a_benchmark_for_a_person(one_net: Net) -> None:
-    server = await one_net.serve(lambda request: Echo())
-    arguments = ("--duration", 0.2, "--warm-up", 0, "--text", "--size", 0)
-    code, out, _ = await command(one_net.url(server), *arguments, module=BENCH)
-    assert code == 0
-    head, rate, percentiles, *rows = out.decode().splitlines()
-    assert "messages of 0 B in 0.2 s, 1 connection, 1 in flight on each:" in head
-    assert "a second" in rate
-    assert "p99.9" in percentiles
-    shown = sum(int(row.split()[-1].replace(",", "")) for row in rows)
-    assert shown == int(head.split()[0].replace(",", "")) > 0
-
-
-async def test_a_benchmark_of_no_echo_server(one_net: Net) -> None:
-    class Talks(Sends):
-        def on_ws_connected(self, transport: WSTransport) -> None:
-            pass
-
-        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-            transport.send(WSMsgType.TEXT, "hello")
-
-    server = await one_net.serve(lambda request: Talks())
-    code, out, err = await command(one_net.url(server), module=BENCH)
-    assert (code, out) == (2, b"")
-    assert "not an echo server: it answers 256 bytes by 5" in err
-
-
-async def test_a_benchmark_whose_server_goes(one_net: Net) -> None:
-    class Goes(Recorder):
-        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-            transport.disconnect(graceful=False)
-
-    server = await one_net.serve(lambda request: Goes())
-    code, out, err = await command(one_net.url(server), module=BENCH)
-    assert (code, out) == (1, b"")
-    assert "the connection ended: " in err
-
-
-def test_durations_are_counted_to_three_percent() -> None:
-    histogram = Histogram()
-    durations = [1, 31, 32, 33, 63, 64, 65, 1000, 10**6, 10**9, 3_600 * 10**9]
-    for ns in durations:
-        one = Histogram()
-        one.add(ns)
-        ((start, end, number),) = one.rows(16)
-        assert (start < ns <= end, number) == (True, 1)
-        assert end - start <= max(1, ns / 31)
-        assert one.percentile(50) == ns
-        histogram.add(ns)
-    assert (histogram.count, histogram.least, histogram.most) == (len(durations), 1, durations[-1])
-    for index, ns in enumerate(durations, 1):
-        assert ns <= histogram.percentile(100 * index / len(durations)) <= ns * 1.04
-    rows = list(histogram.rows(10))
-    assert len(rows) <= 10
-    assert sum(number for _, _, number in rows) == len(durations)
-    assert all(before[1] == after[0] for before, after in itertools.pairwise(rows))
-    assert list(Histogram().rows(10)) == []

@@ -5,21 +5,26 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
+import re
 import signal
 import ssl
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from ws_core import __version__
+from ws_core._cli.screen import harmless
 from ws_core.errors import WSError
 
-#: Exit codes.
-OK, NOT_CONNECTED, USAGE, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
+#: Exit codes. What a signal ends is 128 and its number, as shells have it: 130 for Ctrl-C.
+OK, NOT_CONNECTED, USAGE, BROKEN = 0, 1, 2, 3
 
 
-def add_connection(parser: argparse.ArgumentParser) -> None:
+def add_connection(parser: argparse.ArgumentParser, *, timeout: str = "to connect within (5)") -> None:
     parser.add_argument("url", help="ws:// or wss://")
+    parser.add_argument("--version", action="version", version=f"wirelark-ws-core {__version__}")
     group = parser.add_argument_group("the connection")
     group.add_argument(
         "-H", "--header", action="append", default=[], type=_header, metavar="NAME:VALUE", help="send it, too"
@@ -28,7 +33,7 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--proxy", metavar="URL", help="http, https, socks4 or socks5 (needs wirelark-ws-proxy)")
     group.add_argument("--ca", metavar="FILE", help="trust these certificates (PEM), and no others")
     group.add_argument("--insecure", action="store_true", help="do not check the server's certificate")
-    group.add_argument("--timeout", type=positive, default=5.0, metavar="SECONDS", help="to connect within (5)")
+    group.add_argument("--timeout", type=positive, default=5.0, metavar="SECONDS", help=timeout)
     text = "largest message to receive (64 MiB)"
     group.add_argument("--max-size", type=count, default=64 << 20, metavar="BYTES", help=text)
     group.add_argument("--uvloop", action="store_true", help="run on uvloop")
@@ -46,6 +51,20 @@ def positive(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError("must be more than 0")
     return seconds
+
+
+def not_negative(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return seconds
+
+
+def size(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return number
 
 
 def count(text: str) -> int:
@@ -73,34 +92,53 @@ def connect_arguments(args: argparse.Namespace) -> dict[str, Any]:
     return kwargs
 
 
+def hide_password(url: str) -> str:
+    """The URL as it may stand on a screen that somebody else sees."""
+    return re.sub(r"(?<=//)([^/?#:]*):[^/?#]*@", r"\1:***@", url, count=1)
+
+
 def run(main: Callable[[], Coroutine[Any, Any, int]], args: argparse.Namespace, name: str) -> int:
     """Run a command to its exit code; what goes wrong is a line on stderr and no traceback."""
+    logging.getLogger("ws_core").addHandler(logging.NullHandler())  # the command says itself what has happened
+    caught = [signal.SIGINT]
     try:
         if args.uvloop:
             import uvloop
 
             uvloop.install()
-        return asyncio.run(_interruptible(main))
+        return asyncio.run(_interruptible(main, caught))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        return INTERRUPTED
+        return 128 + caught[-1]
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read us has gone; the interpreter would complain once more
+        # Whoever read us has gone; the interpreter would find that out once more, at its end, and say so.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN
     except asyncio.TimeoutError as exc:
         return _complain(name, NOT_CONNECTED, str(exc) or f"no connection within {args.timeout:g} seconds")
     except (WSError, OSError) as exc:
         return _complain(name, NOT_CONNECTED, _sentence(exc))
+    except MemoryError:
+        return _complain(name, USAGE, "there is not so much memory")
     except (ValueError, TypeError, ImportError) as exc:
         return _complain(name, USAGE, str(exc))
 
 
-async def _interruptible(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    """Ctrl-C ends `main` where it waits. Until Python 3.11 it would come out of whatever runs, callbacks included."""
+async def _interruptible(main: Callable[[], Coroutine[Any, Any, int]], caught: list[signal.Signals]) -> int:
+    """Signals end `main` where it waits, and it closes its connection.
+
+    Until Python 3.11 Ctrl-C would come out of whatever runs, callbacks included.
+    """
     task = asyncio.current_task()
     assert task is not None
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        with contextlib.suppress(NotImplementedError):  # Windows
-            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
+
+    def stop(number: signal.Signals) -> None:
+        caught.append(number)
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            with contextlib.suppress(NotImplementedError):  # Windows
+                asyncio.get_running_loop().add_signal_handler(number, stop, number)
     return await main()
 
 
@@ -112,5 +150,5 @@ def _sentence(exc: Exception) -> str:
 
 
 def _complain(name: str, code: int, text: str) -> int:
-    print(f"{name}: {text}", file=sys.stderr)
+    print(f"{name}: {harmless(text)}", file=sys.stderr)
     return code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator
 
@@ -13,6 +14,8 @@ AHEAD = 16  # pieces that may wait for the event loop
 
 async def pieces(fd: int = 0) -> AsyncIterator[bytes]:
     """What one read(2) brings at a time, until the end of `fd`."""
+    if fd == 0 and sys.stdin is None:  # somebody has closed it: by now 0 may be one of our own sockets
+        return
     loop = asyncio.get_running_loop()
     arrived: asyncio.Queue[bytes] = asyncio.Queue()
     room = threading.Semaphore(AHEAD)

@@ -14,12 +14,16 @@ GOOD_CODES = (WSCloseCode.OK, WSCloseCode.GOING_AWAY, WSCloseCode.NO_INFO)
 
 
 class Session(WSListener):
-    def __init__(self, screen: Any, max_size: int) -> None:
+    def __init__(self, screen: Any, url: str, max_size: int) -> None:
         self._screen = screen
+        self._url = url
         self._max_size = max_size
-        self._parts: list[bytes] = []
+        self._parts = bytearray()
         self._is_text = False
         self._pinged: dict[bytes, float] = {}
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._screen.note(f"connected to {self._url}" + (f", {transport.subprotocol}" if transport.subprotocol else ""))
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
@@ -35,12 +39,11 @@ class Session(WSListener):
         """A message, or a part of one."""
         if kind != WSMsgType.CONTINUATION:
             self._is_text = kind == WSMsgType.TEXT
-        self._parts.append(frame.get_payload_as_bytes())
-        if sum(map(len, self._parts)) > self._max_size:
+        self._parts += frame.get_payload_as_memoryview()
+        if len(self._parts) > self._max_size:
             raise WSProtocolError(WSCloseCode.MESSAGE_TOO_BIG, f"a message of more than {self._max_size} bytes")
         if frame.fin:
-            data = b"".join(self._parts)
-            self._parts.clear()
+            data, self._parts = bytes(self._parts), bytearray()
             if self._is_text:
                 self._screen.show_text(data.decode())
             else:
@@ -60,6 +63,12 @@ class Session(WSListener):
 def ended(transport: WSTransport, screen: Any) -> int:
     """Say how the connection ended, and give the exit code for it."""
     reason, close = transport.disconnect_reason, transport.close_handshake
+    if (
+        reason is not None
+        and isinstance(reason.exception, BrokenPipeError)
+        and reason.kind == WSDisconnectKind.CALLBACK_ERROR
+    ):
+        raise reason.exception  # nobody reads what comes any more: as with other commands, nothing is said
     received = None if close is None else close.recv
     if received is not None:
         text = f"closed: {received.code:d}" if received.code else "closed: without a code"

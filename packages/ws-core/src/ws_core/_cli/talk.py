@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ws_core import WSCloseCode, WSMsgType, WSTransport, ws_connect
-from ws_core._cli.arguments import add_connection, connect_arguments, positive, run
+from ws_core._cli.arguments import add_connection, connect_arguments, hide_password, not_negative, positive, run
 from ws_core._cli.lines import lines, pieces
-from ws_core._cli.screen import Pipe, Terminal
+from ws_core._cli.screen import Pipe, Terminal, is_terminal
 from ws_core._cli.session import Session, ended
 
 DESCRIPTION = """
@@ -23,7 +23,7 @@ and each text that comes is a line of standard output:
 
     jq -c .orders[] orders.json | python -m ws_core wss://example.com/feed > answers
 """.strip()
-EPILOG = "exit codes: 0 closed properly, 1 no connection, 2 wrong usage, 3 the connection broke, 130 Ctrl-C"
+EPILOG = "exit codes: 0 closed properly, 1 no connection, 2 wrong usage, 3 it broke, 130 Ctrl-C, 143 SIGTERM"
 HELP = """/ping [TEXT]          send a PING, and show the round trip when its PONG comes
 /binary HEX           send a binary message, e.g. /binary 01 02 ff
 /close [CODE [WHY]]   close the connection
@@ -46,8 +46,8 @@ def parser() -> argparse.ArgumentParser:
     group.add_argument("--json", action="store_true", help="pipes: objects and arrays of JSON on several lines")
     group.add_argument("--raw", action="store_true", help="terminals: JSON as it comes")
     group.add_argument("--ping", type=positive, metavar="SECONDS", help="measure the round trip so often, and show it")
-    text = "pipes: wait so long for more when the input has ended (0: until the server has answered our CLOSE)"
-    group.add_argument("--linger", type=float, default=0.0, metavar="SECONDS", help=text)
+    text = "pipes: send CLOSE so long after the end of the input (0); many servers send no more answers after it"
+    group.add_argument("--linger", type=not_negative, default=0.0, metavar="SECONDS", help=text)
     return made
 
 
@@ -57,12 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def talk(args: argparse.Namespace) -> int:
-    person = sys.stdin.isatty() and sys.stdout.isatty() and not args.binary
+    person = is_terminal(sys.stdin) and is_terminal(sys.stdout) and not args.binary
     screen = Terminal(pretty=not args.raw) if person else Pipe(binary=args.binary, pretty=args.json)
-    session = Session(screen, args.max_size)
+    session = Session(screen, hide_password(args.url), args.max_size)
     asking = _prompt_session() if person else None
     transport, _ = await ws_connect(lambda: session, args.url, **connect_arguments(args))
-    screen.note(f"connected to {args.url}" + (f", {transport.subprotocol}" if transport.subprotocol else ""))
     pinging = None if args.ping is None else asyncio.create_task(_ping(session, transport, args.ping))
     try:
         sending = asyncio.create_task(
@@ -124,13 +123,16 @@ async def _obey_all(session: Session, transport: WSTransport, screen: Any, askin
     with patch_stdout(raw=True):
         while True:
             try:
-                obey(session, transport, screen, await asking.prompt_async())
+                # Without a handler of its own for Ctrl-C: it would take ours away when it ends.
+                obey(session, transport, screen, await asking.prompt_async(handle_sigint=False))
             except (EOFError, KeyboardInterrupt):
                 return
 
 
 def obey(session: Session, transport: WSTransport, screen: Any, line: str) -> None:
     """Send a line, or do what it says."""
+    # Bytes that the terminal's encoding does not know come as halves of surrogate pairs (PEP 383): read them as UTF-8.
+    line = line.encode(errors="surrogateescape").decode(errors="replace")
     if not line.startswith("/") or line.startswith("//"):
         if line:
             transport.send(WSMsgType.TEXT, line.removeprefix("/") if line.startswith("//") else line)
@@ -151,5 +153,5 @@ def obey(session: Session, transport: WSTransport, screen: Any, line: str) -> No
         else:
             for text in HELP.splitlines():
                 screen.note(text)
-    except ValueError as exc:
+    except (ValueError, OverflowError) as exc:
         screen.note(f"{command}: {exc}")
