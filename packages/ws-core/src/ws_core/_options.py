@@ -38,7 +38,7 @@ def resolve_logger(logger_name: WSLoggerLike, default: str) -> logging.Logger | 
     raise TypeError(f"logger_name must be a str, a Logger or a LoggerAdapter, not {type(logger_name).__name__}")
 
 
-def check_function(name: str, value: object) -> None:
+def check_function(name: str, value: Any) -> None:
     """Something to call: a function or a class."""
     if not callable(value):
         raise TypeError(f"{name} must be a function, or a class, not {value!r}")

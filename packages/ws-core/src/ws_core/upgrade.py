@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from multidict import CIMultiDict
 
@@ -29,7 +29,8 @@ def add_headers(headers: CIMultiDict[str], extra: WSHeadersLike | None) -> None:
         return
     if isinstance(extra, str) or not isinstance(extra, Iterable):
         raise TypeError(f"headers must be a mapping, or pairs of a name and a value, not {extra!r}")
-    for pair in extra.items() if isinstance(extra, Mapping) else extra:
+    pairs = cast("Iterable[tuple[str, str]]", extra.items() if isinstance(extra, Mapping) else extra)
+    for pair in pairs:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise TypeError(f"a header must be a pair of a name and a value, not {pair!r}")
         name, value = pair
