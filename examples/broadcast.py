@@ -1,7 +1,7 @@
 """One message for many: a chat room. What one client says goes to all, framed once.
 
 python broadcast.py                       # then, in several other terminals:
-python -m websockets ws://127.0.0.1:9001/ # or any other client that you can type into
+python -m ws_core ws://127.0.0.1:9001/    # or any other client that you can type into
 
 broadcast() sends to whoever is still there and tells how many that were. A member that does not read would make the
 server keep its messages: max_write_backlog says how much, then it is cut, and the others do not notice.

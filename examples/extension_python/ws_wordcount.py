@@ -1,5 +1,7 @@
 """An extension: with `count_words=True`, transport.user_data["words"] is the number of words that have come.
 
+Those in TEXT frames: further fragments of a message are not looked at, to keep this short.
+
 pip install .        # in this folder; from then on ws_connect and ws_create_server have the option
 """
 

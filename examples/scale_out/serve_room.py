@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import re
+import signal
 import sys
 from typing import Any
 from urllib.parse import parse_qs
@@ -182,10 +184,19 @@ async def work(args: argparse.Namespace) -> None:
         # In one write, since the others print into the same pipe.
         sys.stdout.write(f"worker {os.getpid()} listening on port {server.sockets[0].getsockname()[1]}\n")
         sys.stdout.flush()
-        # The supervisor holds the other end of our standard input: when it is gone, so are we.
-        asyncio.get_running_loop().add_reader(sys.stdin, sys.exit)
-        async with server:
-            await room.follow()
+        async with server:  # its end says goodbye to the viewers
+            loop, following = asyncio.get_running_loop(), asyncio.create_task(room.follow())
+
+            def stop() -> None:
+                loop.remove_reader(sys.stdin)
+                following.cancel()
+
+            # The supervisor holds the other end of our standard input: when it is gone, so are we.
+            loop.add_reader(sys.stdin, stop)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, stop)
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
 
 
 async def supervise(number: int) -> None:
@@ -203,7 +214,11 @@ async def supervise(number: int) -> None:
                     await worker.wait()
             await asyncio.sleep(RETRY_S)
 
-    await asyncio.gather(*(keep() for _ in range(number)))
+    keeping = asyncio.gather(*(keep() for _ in range(number)))
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, keeping.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await keeping
 
 
 async def main() -> None:

@@ -31,7 +31,7 @@ PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 PROGRAMS = ("redis-server", "haproxy")
 MISSING = [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
 VIEWERS = 12
-MESSAGES = 300
+MESSAGES = 150
 
 pytestmark = pytest.mark.skipif(
     bool(MISSING) and not os.environ.get("WIRELARK_SCALE_OUT"), reason=f"not installed: {', '.join(MISSING)}"
@@ -91,10 +91,14 @@ class Speaker(Recorder):
     def on_ws_connected(self, transport: WSTransport) -> None:
         super().on_ws_connected(transport)
         self.stored: list[str] = []
+        self.victim: int | None = None  # who is killed when the first message has been stored
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.TEXT and "stored" in (message := json.loads(frame.get_payload_as_bytes())):
             self.stored.append(message["stored"])
+            if self.victim is not None:
+                os.kill(self.victim, signal.SIGKILL)
+                self.victim = None
         elif frame.msg_type == WSMsgType.CLOSE:
             transport.disconnect()
 
@@ -181,15 +185,11 @@ async def speak(url: str, first: int, *, kill_in_the_middle_of: Sequence[int] = 
         except (OSError, WSHandshakeError):
             continue
         assert isinstance(speaker, Speaker)
-        victim = max(workers, key=lambda pid: connections_of(pid) - workers[pid], default=None)
+        speaker.victim = max(workers, key=lambda pid: connections_of(pid) - workers[pid], default=None)
         workers.clear()
         for number in range(first + len(stored), first + MESSAGES):
             transport.send(WSMsgType.TEXT, f"message {number}")
-        if victim is not None:
-            await until(lambda: speaker.stored)  # noqa: B023
-            os.kill(victim, signal.SIGKILL)
         await until(lambda: len(speaker.stored) + len(stored) == MESSAGES or transport.is_disconnected)  # noqa: B023
-        assert victim is None or len(speaker.stored) < MESSAGES
         stored += speaker.stored
         await transport.close()
         if len(stored) == MESSAGES:
@@ -210,6 +210,29 @@ async def test_a_wrong_place_is_refused(tmp_path: Path, place: str) -> None:
         with pytest.raises(Exception, match="400"):
             await ws_connect(Recorder, f"ws://127.0.0.1:{room}/?after={place}")
         await example.interrupt()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+async def test_its_end(tmp_path: Path, sent: signal.Signals) -> None:
+    """However the supervisor ends, the workers do, too, and say goodbye to their viewers."""
+    store, room = free_port(), free_port()
+    async with (
+        running("redis-server", "--port", store, "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path, port=store),
+        run_example(
+            *("scale_out/serve_room.py", "--port", room, "--redis", f"redis://127.0.0.1:{store}/0", "--workers", 2)
+        ) as example,
+    ):
+        for _ in range(2):
+            await example.line()
+        viewers = [(await within(ws_connect(Speaker, f"ws://127.0.0.1:{room}/")))[0] for _ in range(6)]
+        example.process.send_signal(sent)
+        # Its pipes are open until the last worker is gone, too.
+        assert await example.end(code=-9 if sent == signal.SIGKILL else 0) == []
+        for viewer in viewers:
+            await within(viewer.wait_disconnected())
+            assert viewer.close_handshake is not None
+            assert viewer.close_handshake.recv is not None
+            assert viewer.close_handshake.recv.code == WSCloseCode.GOING_AWAY
 
 
 async def test_a_worker_that_is_behind(tmp_path: Path) -> None:
