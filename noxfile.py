@@ -165,14 +165,14 @@ def netns(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """examples/dashboard in headless Chromium and Firefox (apt-get); WIRELARK_SCREENSHOTS=FOLDER keeps pictures."""
     session.run("tools/apt_get.sh", "chromium", "firefox-esr", external=True)
-    run_tests(session, "tests/browser", WIRELARK_BROWSER="required")
+    run_tests(session, "tests/browser", WIRELARK_BROWSER="required", WIRELARK_PATIENCE="3")
 
 
 @nox.session
 def scale_out(session: nox.Session) -> None:
     """examples/scale_out with a real Redis and HAProxy, which apt-get installs; one of its workers is killed."""
     session.run("tools/apt_get.sh", "redis-server", "haproxy", external=True)
-    run_tests(session, "tests/scale_out", WIRELARK_SCALE_OUT="required")
+    run_tests(session, "tests/scale_out", WIRELARK_SCALE_OUT="required", WIRELARK_PATIENCE="3")
 
 
 @nox.session

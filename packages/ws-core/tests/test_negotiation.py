@@ -195,6 +195,7 @@ class Refusing(Extension):
     ("extensions", "status"),
     [
         ([Refusing(WSHandshakeError("level is missing"))], 400),
+        ([Refusing(WSHandshakeError("level is missing \udc80"))], 400),
         ([Refusing(KeyError("level"))], 500),
         ([Refusing(bits=[4])], 500),
         ([Refusing(bits=None)], 500),

@@ -300,7 +300,8 @@ class ServerHandshake:
         try:
             self._settings.config.logger.info("request from %s refused with %d: %s", peer, problem.status, problem)
         finally:  # loggers are the user's, and may raise
-            response = WSUpgradeResponse.create_error_response(problem.status, str(problem).encode(), problem.headers)
+            body = str(problem).encode(errors="backslashreplace")
+            response = WSUpgradeResponse.create_error_response(problem.status, body, problem.headers)
             self._send_and_close(response)
 
     def _send_and_close(self, response: WSUpgradeResponse) -> None:
