@@ -16,7 +16,7 @@ import pytest
 import ws_core
 from faulty import FaultyWire, faulty_wire
 from harness import Net, RawPeer, Recorder, client_frame, frame_bytes, until, within
-from leftovers import nothing_left, resident_bytes
+from leftovers import KEEPS_WHAT_IS_FREED, nothing_left, resident_bytes
 from ws_core import WSCloseCode, WSDisconnectKind, WSMsgType
 
 GOING_AWAY = b"\x03\xe9"
@@ -132,6 +132,7 @@ async def cut_an_open_connection(stage: Stage, phase: Phase, how: str) -> None:
         assert (closing and closing.sent and closing.sent.code) == (WSCloseCode.GOING_AWAY if phase.we_close else None)
 
 
+@pytest.mark.skipif(KEEPS_WHAT_IS_FREED, reason="memory does not come back under AddressSanitizer")
 async def test_half_frames_leave_no_memory(tls: bool) -> None:
     """Which the collector would not know of."""
     stage = await Stage(Net(tls=tls, fast=None), "server").set_up()

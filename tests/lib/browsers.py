@@ -10,6 +10,7 @@ import base64
 import contextlib
 import itertools
 import json
+import os
 import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -161,6 +162,7 @@ async def open_page(browser: type[Page], url: str) -> AsyncIterator[Page]:
         process = await asyncio.create_subprocess_exec(
             browser.PROGRAM,
             *(flag.format(folder) for flag in browser.FLAGS),
+            env={name: value for name, value in os.environ.items() if name != "LD_PRELOAD"},  # of sanitizers
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
