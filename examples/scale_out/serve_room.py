@@ -214,11 +214,15 @@ async def supervise(number: int) -> None:
                     await worker.wait()
             await asyncio.sleep(RETRY_S)
 
-    keeping = asyncio.gather(*(keep() for _ in range(number)))
+    keeping = [asyncio.ensure_future(keep()) for _ in range(number)]
+
+    def stop() -> None:
+        for each in keeping:
+            each.cancel()
+
     for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, keeping.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await keeping
+        asyncio.get_running_loop().add_signal_handler(name, stop)
+    await asyncio.wait(keeping)  # not gather(): it would be over with the first worker that has ended
 
 
 async def main() -> None:

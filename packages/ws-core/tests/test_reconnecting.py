@@ -267,7 +267,7 @@ def test_types_that_are_wrong(name: str, value: Any) -> None:
 
 
 def test_the_other_arguments() -> None:
-    with pytest.raises(TypeError, match="ws_listener_factory must be callable"):
+    with pytest.raises(TypeError, match="ws_listener_factory must be a function"):
         ws_core.reconnecting(Recorder(), "ws://127.0.0.1/")  # type: ignore[arg-type]
     with pytest.raises(WSInvalidURL, match="scheme"):
         ws_core.reconnecting(Recorder, "http://127.0.0.1/")

@@ -10,6 +10,7 @@ import pytest
 from harness import Echo, within
 from ws_core import (
     Extension,
+    TransportHook,
     WSInvalidMessageError,
     WSInvalidStatusError,
     WSListener,
@@ -179,19 +180,35 @@ async def test_a_client_factory_that_raises() -> None:
     assert made[0].events == ["connected", "disconnected"]
 
 
-async def test_a_server_that_fails_behind_its_answer() -> None:
-    told: list[Any] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+async def test_a_server_that_fails_behind_its_answer(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(TransportHook):
+        def on_open(self, transport: WSTransport) -> None:
+            raise Boom
 
+    class Failed(Extension):
+        name = "failed"
+
+        def attach(self, transport: WSTransport, options: dict[str, Any]) -> TransportHook:
+            return Failing()
+
+    with pytest.raises(RuntimeError, match="one side failed behind the answer"):
+        async with connected_pair(Recorder, Recorder, server_options={"extensions": [Failed()]}):
+            raise AssertionError("the block must not run")
+    assert "a hook's on_open raised" in caplog.text
+
+
+async def test_a_listener_that_cannot_be_asked(caplog: pytest.LogCaptureFixture) -> None:
     class Unfit(Recorder):
         @property
         def on_ws_frames(self) -> Any:
-            raise TypeError("it cannot be asked for its callbacks")
+            raise Boom
 
-    with pytest.raises(RuntimeError, match="one side failed behind the answer"):
-        async with connected_pair(Recorder, Unfit):
-            raise AssertionError("the block must not run")
-    assert [type(exc) for exc in told] == [TypeError]
+    async with connected_pair(Recorder, Unfit) as pair:
+        await pair.deliver()
+        reason = pair.server.disconnect_reason
+        assert reason is not None
+        assert type(reason.exception) is Boom
+        assert pair.client_listener.events == ["connected", "frame", "disconnected"]
 
 
 @pytest.mark.parametrize(

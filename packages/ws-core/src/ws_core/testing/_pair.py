@@ -87,9 +87,7 @@ async def connected_pair(
     try:
         await ws_connect(client_factory, url, max_redirects=0, **for_client)
         if len(route.opened) < 2:
-            raise RuntimeError(
-                "one side failed behind the answer to the upgrade: the loop's exception handler was told why"
-            )
+            raise RuntimeError("one side failed behind the answer to the upgrade: its log says why")
         (client, client_listener), (accepted, server_listener) = route.opened[True], route.opened[False]
         yield Pair(client, accepted, client_listener, server_listener, wire)
     finally:
