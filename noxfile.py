@@ -210,7 +210,7 @@ def sanitize(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """10,000 connections with churn, then every byte compared: `-- load`, `-- integrity`, `-- --minutes 2`."""
+    """10,000 connections: `-- load`, `-- half-open`; every byte compared: `-- integrity`; all: `-- --minutes 2`."""
     install_family(session, "-c", "tests/requirements.txt", "trustme", "uvloop")
     session.run("python", "tests/soak/soak.py", *session.posargs, env={"PYTHONPATH": "tests/lib"})
 

@@ -25,9 +25,12 @@ def held() -> Counter[str]:
     loop = asyncio.get_running_loop()
     timers = [each for each in getattr(loop, "_scheduled", ()) if not each.cancelled()]
     found = Counter(each.__name__ for each in KINDS for object_ in gc.get_objects() if isinstance(object_, each))
-    return found + Counter(
-        descriptors=len(os.listdir("/proc/self/fd")), tasks=len(asyncio.all_tasks()), timers=len(timers)
-    )
+    return found + Counter(descriptors=descriptors(), tasks=len(asyncio.all_tasks()), timers=len(timers))
+
+
+def descriptors(process: int | str = "self") -> int:
+    """How many a process has."""
+    return len(os.listdir(f"/proc/{process}/fd"))
 
 
 def resident_bytes(process: int | str = "self") -> int:

@@ -1,10 +1,11 @@
 """Ten thousand connections with traffic and churn, and messages that are compared byte for byte: for minutes.
 
-    python tests/soak/soak.py [load|integrity] [--minutes 2] [--connections 10000] [--tls] [--loop uvloop] [--json F]
+    python tests/soak/soak.py [load|half-open|integrity] [--minutes 2] [--connections 10000] [--tls] [--loop uvloop]
 
 load: a server and its clients, a process each. Fails unless memory and latency are flat once it is warm, every message
 is answered, every connection has its one end, and all descriptors come back. integrity: integrity.py on both event
-loops, plain and TLS, in equal parts of the time. Without a name: both, each for so many minutes.
+loops, plain and TLS, in equal parts of the time. half-open: connections that never finish their request, half_open.py.
+Without a name: all of it, the first two for so many minutes each.
 
 Owns what counts as flat.
 """
@@ -27,11 +28,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import uvloop
+from half_open import half_open
 
 from crowd import Crowd
 from harness import Net, certificate_authority, client_ssl_context
 from integrity import exchange
-from leftovers import resident_bytes
+from leftovers import descriptors, resident_bytes
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 WINDOWS = 12
@@ -77,10 +79,6 @@ def what_is_not_flat(windows: list[Window], connections: int) -> list[str]:
     if most > connections + SPARE_DESCRIPTORS:
         found.append(f"the server has {most} descriptors for {connections} connections")
     return found
-
-
-def descriptors(process: int) -> int:
-    return len(os.listdir(f"/proc/{process}/fd"))
 
 
 def look(crowd: Crowd, server: int) -> Window:
@@ -165,6 +163,15 @@ async def load(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"windows": [each._asdict() for each in windows], "done": done, "seen": seen, "wrong": wrong}
 
 
+async def attack(arguments: argparse.Namespace) -> dict[str, Any]:
+    with serving(arguments) as server:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        url = f"{'wss' if arguments.tls else 'ws'}://127.0.0.1:{port}/"
+        crowd = Crowd(url, client_ssl_context() if arguments.tls else None)
+        return await half_open(server.pid, port, crowd, arguments.connections)
+
+
 def integrity(minutes: float) -> dict[str, Any]:
     total: dict[str, Any] = {}
     for name, new_loop in LOOPS.items():
@@ -188,7 +195,7 @@ def integrity(minutes: float) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="?", choices=["load", "integrity"], help="by default both")
+    parser.add_argument("what", nargs="?", choices=["load", "integrity", "half-open"], help="by default all")
     parser.add_argument("--minutes", type=float, default=2.0, help="of each, by default %(default)s")
     parser.add_argument("--connections", type=int, default=10_000, help="by default %(default)s")
     parser.add_argument("--rate", type=float, default=2000, help="messages a second, by default %(default)s")
@@ -202,15 +209,16 @@ def main() -> int:
     if hard < arguments.connections + SPARE_DESCRIPTORS:
         raise SystemExit(f"a process may have {hard} descriptors here: --connections {hard - SPARE_DESCRIPTORS}")
     figures: dict[str, Any] = {}
-    if arguments.what != "integrity":
-        loop = LOOPS[arguments.loop]()
-        figures["load"] = loop.run_until_complete(load(arguments))
-        loop.close()
-    if arguments.what != "load":
+    for what, run in {"load": load, "half-open": attack}.items():
+        if arguments.what in (None, what):
+            loop = LOOPS[arguments.loop]()
+            figures[what] = loop.run_until_complete(run(arguments))
+            loop.close()
+    if arguments.what in (None, "integrity"):
         figures["integrity"] = integrity(arguments.minutes)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1))
-    wrong = figures.get("load", {}).get("wrong", [])
+    wrong = [each for figure in figures.values() for each in figure.get("wrong", ())]
     print("\n".join(f"WRONG: {each}" for each in wrong) or "all is well")
     return 1 if wrong else 0
 

@@ -64,3 +64,12 @@ def test_a_short_one(tmp_path: Path) -> None:
     assert not done.stderr
     assert load["done"]["answered"] > 1000
     assert load["seen"]["opened"] == load["seen"]["ended"] == load["done"]["opened"]
+
+
+def test_a_few_who_never_ask() -> None:
+    """Each is dropped after the two seconds that the server gives it here."""
+    command = [sys.executable, "-W", "error", HERE / "soak.py", "half-open", "--connections", "30"]
+    env = {**os.environ, "PYTHONPATH": str(HERE.parent / "lib"), "WIRELARK_SOAK_HANDSHAKE_S": "2"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "all is well", done.stdout
+    assert not done.stderr
