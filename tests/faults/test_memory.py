@@ -20,11 +20,9 @@ WAYS = ("close", "abort", "the peer aborts")
 class Mallinfo(ctypes.Structure):
     """mallinfo2(3)."""
 
-    _fields_ = [(f"field_{number}", ctypes.c_size_t) for number in range(4)] + [
-        ("mapped", ctypes.c_size_t),
-        *((f"field_{number}", ctypes.c_size_t) for number in range(5, 7)),
-        ("in_use", ctypes.c_size_t),
-        *((f"field_{number}", ctypes.c_size_t) for number in range(8, 10)),
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
     ]
 
 
@@ -38,7 +36,7 @@ def in_use() -> int:
     assert mallinfo2 is not None
     mallinfo2.restype = Mallinfo
     found = mallinfo2()
-    return int(found.in_use + found.mapped)
+    return int(found.uordblks + found.hblkhd)  # in its heaps; mapped
 
 
 async def test_connections_leave_no_memory(net: Net) -> None:

@@ -189,7 +189,7 @@ class World:
             got, expected = self._got(end), self._expected(end.other)
             assert got == expected[: len(got)], f"{name} has got something else than was sent"
             answers = [entry.payload for entry in end.got if entry.opcode == PONG and entry.payload.startswith(PINGED)]
-            pings = iter([entry.payload for entry in end.sent if entry.opcode == PING])
+            pings = (entry.payload for entry in end.sent if entry.opcode == PING)
             # In their order, and none twice. Not each: while we do not read, the peer answers the newest one only.
             assert all(answer in pings for answer in answers)
             frames = ["frame"] * len(end.got)

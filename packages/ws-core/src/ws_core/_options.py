@@ -44,13 +44,12 @@ def check_function(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be a function, or a class, not {value!r}")
 
 
-def check_count(name: str, value: int) -> int:
+def check_count(name: str, value: int) -> None:
     """How many of something."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {value!r}")
     if value < 0:
         raise ValueError(f"{name} must be 0 or more, it is {value}")
-    return value
 
 
 def check_seconds(name: str, value: float | None) -> float | None:
