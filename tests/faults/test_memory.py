@@ -17,13 +17,13 @@ ALLOWED = 200 * CONNECTIONS
 WAYS = ("close", "abort", "the peer aborts")
 
 
+FIELDS = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+
+
 class Mallinfo(ctypes.Structure):
     """mallinfo2(3)."""
 
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
-    ]
+    _fields_ = [(name, ctypes.c_size_t) for name in FIELDS]
 
 
 mallinfo2 = getattr(ctypes.CDLL(None), "mallinfo2", None)

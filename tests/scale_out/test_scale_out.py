@@ -22,10 +22,10 @@ from typing import Any
 
 import pytest
 import redis.asyncio
-from example import EXAMPLES, run_example
+from example import EXAMPLES, Example, run_example
 
 from harness import Recorder, until, within
-from ws_core import WSCloseCode, WSFrame, WSHandshakeError, WSMsgType, WSTransport, ws_connect
+from ws_core import WSCloseCode, WSFrame, WSHandshakeError, WSInvalidStatusError, WSMsgType, WSTransport, ws_connect
 
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 PROGRAMS = ("redis-server", "haproxy")
@@ -76,6 +76,18 @@ async def running(*command: object, port: int, **env: object) -> AsyncIterator[a
         await process.wait()
 
 
+@contextlib.asynccontextmanager
+async def room_of(folder: Path, store: int, workers: int) -> AsyncIterator[tuple[Example, int]]:
+    """The example and its port, and behind it a Redis at the port `store` that lives in `folder`."""
+    room = free_port()
+    arguments = ("--port", room, "--redis", f"redis://127.0.0.1:{store}/0", "--workers", workers)
+    async with (
+        running("redis-server", "--port", store, "--bind", "127.0.0.1", "--save", "", "--dir", folder, port=store),
+        run_example("scale_out/serve_room.py", *arguments) as example,
+    ):
+        yield example, room
+
+
 def connections_of(pid: int) -> int:
     """Sockets that a process has."""
     found = 0
@@ -104,19 +116,14 @@ class Speaker(Recorder):
 
 
 async def test_a_worker_is_killed(tmp_path: Path) -> None:
-    store, room, front = free_port(), free_port(), free_port()
-    redis = ("redis-server", "--port", store, "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path)
+    front = free_port()
     configuration = EXAMPLES / "scale_out/haproxy.cfg"
     module: Any = watch_room()
     seen: list[list[tuple[str, str]]] = [[] for _ in range(VIEWERS)]
     url = f"ws://127.0.0.1:{front}/"
     watches = [module.Watch(url, lambda *message, mine=mine: mine.append(message)) for mine in seen]
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(running(*redis, port=store))
-        address = f"redis://127.0.0.1:{store}/0"
-        example = await stack.enter_async_context(
-            run_example("scale_out/serve_room.py", "--port", room, "--redis", address, "--workers", 3)
-        )
+        example, room = await stack.enter_async_context(room_of(tmp_path, free_port(), workers=3))
         said = [await example.line() for _ in range(3)]
         workers = [int(pid) for pid in re.findall(r"worker (\d+) listening", "\n".join(said))]
         assert len(workers) == 3, said
@@ -199,15 +206,9 @@ async def speak(url: str, first: int, *, kill_in_the_middle_of: Sequence[int] = 
 
 @pytest.mark.parametrize("place", ["yesterday", "1", "1-", "-1-0", "%FF", "1-0%0A", "99999999999999999999-0"])
 async def test_a_wrong_place_is_refused(tmp_path: Path, place: str) -> None:
-    store, room = free_port(), free_port()
-    async with (
-        running("redis-server", "--port", store, "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path, port=store),
-        run_example(
-            *("scale_out/serve_room.py", "--port", room, "--redis", f"redis://127.0.0.1:{store}/0", "--workers", 1)
-        ) as example,
-    ):
+    async with room_of(tmp_path, free_port(), workers=1) as (example, room):
         await example.line()
-        with pytest.raises(Exception, match="400"):
+        with pytest.raises(WSInvalidStatusError, match="400"):
             await ws_connect(Recorder, f"ws://127.0.0.1:{room}/?after={place}")
         await example.interrupt()
 
@@ -215,13 +216,7 @@ async def test_a_wrong_place_is_refused(tmp_path: Path, place: str) -> None:
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 async def test_its_end(tmp_path: Path, sent: signal.Signals) -> None:
     """However the supervisor ends, the workers do, too, and say goodbye to their viewers."""
-    store, room = free_port(), free_port()
-    async with (
-        running("redis-server", "--port", store, "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path, port=store),
-        run_example(
-            *("scale_out/serve_room.py", "--port", room, "--redis", f"redis://127.0.0.1:{store}/0", "--workers", 2)
-        ) as example,
-    ):
+    async with room_of(tmp_path, free_port(), workers=2) as (example, room):
         for _ in range(2):
             await example.line()
         viewers = [(await within(ws_connect(Speaker, f"ws://127.0.0.1:{room}/")))[0] for _ in range(6)]
@@ -237,12 +232,9 @@ async def test_its_end(tmp_path: Path, sent: signal.Signals) -> None:
 
 async def test_a_worker_that_is_behind(tmp_path: Path) -> None:
     """Who comes from another worker, which was faster, does not get twice what it has seen."""
-    store, room = free_port(), free_port()
+    store = free_port()
     async with (
-        running("redis-server", "--port", store, "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path, port=store),
-        run_example(
-            *("scale_out/serve_room.py", "--port", room, "--redis", f"redis://127.0.0.1:{store}/0", "--workers", 1)
-        ) as example,
+        room_of(tmp_path, store, workers=1) as (example, room),
         redis.asyncio.Redis(port=store, decode_responses=True) as client,
     ):
         await example.line()
@@ -266,13 +258,7 @@ async def test_a_worker_that_is_behind(tmp_path: Path) -> None:
 
 async def test_large_messages(tmp_path: Path) -> None:
     """More of them than may wait for a viewer come to one who has been away; one that could never come is refused."""
-    store, room = free_port(), free_port()
-    async with (
-        running("redis-server", "--port", store, "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path, port=store),
-        run_example(
-            *("scale_out/serve_room.py", "--port", room, "--redis", f"redis://127.0.0.1:{store}/0", "--workers", 1)
-        ) as example,
-    ):
+    async with room_of(tmp_path, free_port(), workers=1) as (example, room):
         await example.line()
         url = f"ws://127.0.0.1:{room}/"
         transport, speaker = await within(ws_connect(Speaker, url))

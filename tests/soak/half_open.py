@@ -6,35 +6,16 @@ They cost little, others get in meanwhile, and each is dropped when its time is 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
 from typing import Any
 
+from silent import fall_silent, its_end
+
 from crowd import CONNECTING, PATIENCE_S, SOURCES, Crowd
-from harness import request_bytes
 from leftovers import descriptors, resident_bytes
 
-#: What they say before they fall silent.
-BEGINNINGS = (b"", b"G", b"GET / HTTP/1.1\r\n", request_bytes()[:-1], b"\r\n" * 50, b"POST / HTTP/1.1\r\nHost: h\r\n")
 KIB = 1024
-
-
-async def fall_silent(port: int, number: int) -> socket.socket:
-    loop = asyncio.get_running_loop()
-    sock = socket.socket()
-    sock.setblocking(False)
-    sock.bind((SOURCES[number % len(SOURCES)], 0))
-    await loop.sock_connect(sock, ("127.0.0.1", port))
-    await loop.sock_sendall(sock, BEGINNINGS[number % len(BEGINNINGS)])
-    return sock
-
-
-async def its_end(sock: socket.socket) -> None:
-    with contextlib.suppress(ConnectionError):
-        while await asyncio.get_running_loop().sock_recv(sock, 1000):
-            pass
-    sock.close()
 
 
 async def half_open(server: int, port: int, crowd: Crowd, count: int) -> dict[str, Any]:
@@ -47,7 +28,7 @@ async def half_open(server: int, port: int, crowd: Crowd, count: int) -> dict[st
 
     async def some() -> None:
         for number in numbers:
-            silent.append(await fall_silent(port, number))
+            silent.append(await fall_silent(port, number, SOURCES[number % len(SOURCES)]))
 
     start = time.perf_counter()
     await asyncio.gather(*(some() for _ in range(CONNECTING)))

@@ -7,15 +7,14 @@ or a slow peer is dropped is test_server_lifecycle.py.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import resource
-import socket
 import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from silent import fall_silent, its_end
 
 from harness import Echo, Net, client_frame, open_sockets, request_bytes, until, within
 from loops import STRESS
@@ -30,8 +29,6 @@ from ws_core import (
 
 #: Connections that never finish their request; ten thousand with WIRELARK_STRESS=10. Each is two descriptors here.
 CROWD = 1000 * STRESS
-#: What some of them say before they fall silent.
-BEGINNINGS = (b"", b"G", b"GET / HTTP/1.1\r\n", request_bytes()[:-1], b"\r\n" * 50, b"POST / HTTP/1.1\r\nHost: h\r\n")
 
 
 @pytest.fixture
@@ -44,21 +41,6 @@ def descriptors() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def half_open(port: int, number: int) -> socket.socket:
-    loop = asyncio.get_running_loop()
-    sock = socket.socket()
-    sock.setblocking(False)
-    await loop.sock_connect(sock, ("127.0.0.1", port))
-    await loop.sock_sendall(sock, BEGINNINGS[number % len(BEGINNINGS)])
-    return sock
-
-
-async def its_end(sock: socket.socket) -> bytes:
-    with contextlib.suppress(ConnectionError):
-        return await asyncio.get_running_loop().sock_recv(sock, 100)
-    return b""
-
-
 @pytest.mark.usefixtures("descriptors")
 async def test_a_crowd_that_never_asks(plain_net: Net) -> None:
     """Each is dropped when its time is over. Meanwhile others get in, whatever max_connections is; nothing is left."""
@@ -66,13 +48,12 @@ async def test_a_crowd_that_never_asks(plain_net: Net) -> None:
     before = open_sockets()
     # Long enough for the one that does ask, on a machine that stands still for a moment.
     server = await plain_net.serve(websocket_handshake_timeout=3, max_connections=2)
-    crowd = [await half_open(plain_net.port(server), number) for number in range(CROWD)]
+    crowd = [await fall_silent(plain_net.port(server), number) for number in range(CROWD)]
     transport, listener = await plain_net.connect(server)
     transport.send(WSMsgType.TEXT, "let me through")
     assert (await listener.frame()).get_payload_as_ascii_text() == "let me through"
     for sock in crowd:
         assert await within(its_end(sock)) == b""
-        sock.close()
     assert not server._settings.pending
     assert len(server.connections) == 1
     transport.send(WSMsgType.TEXT, "still here")
