@@ -255,6 +255,37 @@ async def test_the_loop_ends_when_the_connection_is_gone(plain_net: Net) -> None
     await within(closing)
 
 
+async def test_aclose_in_any_turn_behind_the_opening(plain_net: Net) -> None:
+    """Who waits gets an open connection, before aclose() was called, or none."""
+    server = await plain_net.serve()
+    was_early: list[bool] = []
+    for turns in range(12):
+        waiting: asyncio.Future[WSTransport]
+
+        async def end(turns: int = turns) -> None:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            was_early.append(not waiting.done())  # noqa: B023
+            await connections.aclose()  # noqa: B023
+
+        class Ending(Recorder):
+            def on_ws_connected(self, transport: WSTransport) -> None:
+                super().on_ws_connected(transport)
+                closing.append(asyncio.ensure_future(end()))  # noqa: B023
+
+        closing: list[asyncio.Future[None]] = []
+        connections = again(plain_net, server, factory=Ending)
+        async with nothing_left():
+            waiting = asyncio.ensure_future(anext(connections))
+            await asyncio.wait({waiting})
+            await within(closing[0])
+        if was_early[-1]:
+            assert isinstance(waiting.exception(), StopAsyncIteration)
+        else:
+            assert waiting.result().is_disconnected
+    assert set(was_early) == {True, False}
+
+
 @pytest.mark.parametrize("how", ["aclose", "cancel"])
 async def test_cancelled_again_while_the_peer_does_not_close(plain_net: Net, how: str) -> None:
     """The first one closes by handshake, the second one cuts."""
